@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "base_url.h"
+
+#include <string.h>
+
+struct part {
+  const char *text;
+  size_t length;
+};
+
+static bool part_is(struct part part, const char *text) {
+  return part.length == strlen(text) && memcmp(part.text, text, part.length) == 0;
+}
+
+static bool part_starts(struct part *part, const char *text) {
+  size_t length = strlen(text);
+  if (part->length < length || memcmp(part->text, text, length) != 0)
+    return false;
+  part->text += length;
+  part->length -= length;
+  return true;
+}
+
+static bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+static bool is_host_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '.';
+}
+
+static bool is_address_byte(char c) {
+  return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || is_digit(c) || c == ':';
+}
+
+static bool is_loopback(struct part host) {
+  return part_is(host, "127.0.0.1") || part_is(host, "[::1]") || part_is(host, "localhost");
+}
+
+/* Cuts the host off the front of `rest`. */
+static bool take_host(struct part *rest, struct part *host) {
+  size_t length = 0;
+  bool address = rest->length > 0 && rest->text[0] == '[';
+  if (address)
+    length++;
+  size_t first = length;
+  while (length < rest->length &&
+         (address ? is_address_byte(rest->text[length]) : is_host_byte(rest->text[length])))
+    length++;
+  if (length == first)
+    return false;
+  if (address && (length == rest->length || rest->text[length++] != ']'))
+    return false;
+  *host = (struct part){rest->text, length};
+  rest->text += length;
+  rest->length -= length;
+  return true;
+}
+
+static bool take_port(struct part *rest) {
+  long port = 0;
+  if (!part_starts(rest, ":"))
+    return true;
+  while (rest->length > 0 && is_digit(*rest->text) && port <= 65535) {
+    port = port * 10 + (*rest->text - '0');
+    rest->text++;
+    rest->length--;
+  }
+  return port >= 1 && port <= 65535;
+}
+
+enum base_url base_url_check(const char *url, size_t length) {
+  struct part rest = {url, length}, host;
+  bool secure = part_starts(&rest, "https://");
+  if (!secure && !part_starts(&rest, "http://"))
+    return BASE_URL_INVALID;
+  if (!take_host(&rest, &host) || !take_port(&rest))
+    return BASE_URL_INVALID;
+  if (rest.length > 0 && !part_is(rest, "/"))
+    return BASE_URL_INVALID;
+  if (secure)
+    return BASE_URL_SECURE;
+  return is_loopback(host) ? BASE_URL_PLAIN : BASE_URL_NOT_LOOPBACK;
+}

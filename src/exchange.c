@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+#include "exchange.h"
+
+#include "curl_faults.h"
+#include "payment_records.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* libcurl's callbacks: they append to buffers and count, nothing else. */
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+  struct exchange *exchange = user;
+  size_t length = size * count;
+  if (length > exchange->max_response_bytes - exchange->body.length) {
+    exchange->too_large = true;
+    return CURL_WRITEFUNC_ERROR;
+  }
+  buffer_append(&exchange->body, data, length);
+  return exchange->body.failed ? CURL_WRITEFUNC_ERROR : length;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *user) {
+  struct exchange *exchange = user;
+  size_t length = size * count;
+  if (length > PR_MAX_HEADERS_SIZE - exchange->headers.lines.length) {
+    exchange->too_large = true;
+    return CURL_WRITEFUNC_ERROR;
+  }
+  headers_receive(&exchange->headers, line, length);
+  return exchange->headers.lines.failed ? CURL_WRITEFUNC_ERROR : length;
+}
+
+/* Called each time that libcurl has a connection and is about to send the request on it: more than
+ * once when it repeats the request by itself (RFC 9110, 9.2.2 does not stop it for a POST). */
+static int on_send(void *user, char *remote, char *local, int remote_port, int local_port) {
+  struct exchange *exchange = user;
+  (void)remote, (void)local, (void)remote_port, (void)local_port;
+  exchange->sends++;
+  return CURL_PREREQFUNC_OK;
+}
+
+/* A program that the host starts must not inherit the connection. */
+static curl_socket_t on_open_socket(void *user, curlsocktype purpose,
+                                    struct curl_sockaddr *address) {
+  (void)user, (void)purpose;
+  int descriptor = socket(address->family, address->socktype, address->protocol);
+  if (descriptor < 0)
+    return CURL_SOCKET_BAD;
+  (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  return descriptor;
+}
+
+static bool set_callbacks(CURL *easy, struct exchange *exchange) {
+  unsigned failed = 0;
+  failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+  failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+  failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
+  failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+  failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+  failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->detail);
+  failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
+  return failed == 0;
+}
+
+/* What is fixed for the sake of safety: see the security rules of the README. */
+static bool set_safety(CURL *easy, const struct transport_options *options) {
+  unsigned failed = 0;
+  failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, options->plain ? "http,https" : "https");
+  failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+  failed |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
+  if (options->ca_file)
+    failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->unix_socket)
+    failed |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
+  return failed == 0;
+}
+
+/* With a ca_file nothing else is trusted: the system's directory would come on top of it. */
+static bool set_trust(CURL *easy, const struct transport_options *options) {
+  return !options->ca_file || curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+}
+
+static bool set_connection(CURL *easy) {
+  unsigned failed = 0;
+  failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 60L);
+  failed |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, 600L);
+  /* A libcurl without HTTP/2 refuses this, and does with HTTP/1.1. */
+  (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+  return failed == 0;
+}
+
+struct exchange *exchange_new(const struct transport_options *options) {
+  struct exchange *exchange = calloc(1, sizeof *exchange);
+  if (!exchange)
+    return NULL;
+  exchange->easy = curl_easy_init();
+  CURL *easy = exchange->easy;
+  if (easy && set_callbacks(easy, exchange) && set_safety(easy, options) &&
+      set_trust(easy, options) && set_connection(easy))
+    return exchange;
+  exchange_free(exchange);
+  return NULL;
+}
+
+void exchange_free(struct exchange *exchange) {
+  if (!exchange->abandoned)
+    curl_easy_cleanup(exchange->easy);
+  headers_free(&exchange->headers);
+  buffer_free(&exchange->body);
+  buffer_free(&exchange->message);
+  free(exchange);
+}
+
+/* Links the nodes to the lines of the request; libcurl reads the list, and never copies or frees
+ * it. */
+static bool set_headers(struct exchange *exchange, const struct buffer *headers) {
+  static char no_expect[] = "Expect:"; /* or libcurl waits for a 100 before a large body */
+  struct curl_slist *nodes = exchange->header_nodes;
+  size_t count = 0, offset = 0;
+  nodes[count++] = (struct curl_slist){.data = no_expect};
+  while (offset < headers->length && count < EXCHANGE_MOST_HEADERS) {
+    nodes[count] = (struct curl_slist){.data = headers->data + offset};
+    nodes[count - 1].next = &nodes[count];
+    offset += strlen(nodes[count++].data) + 1;
+  }
+  return offset >= headers->length &&
+         curl_easy_setopt(exchange->easy, CURLOPT_HTTPHEADER, nodes) == CURLE_OK;
+}
+
+static bool set_body(CURL *easy, const struct request *request) {
+  if (request->method[0] == 'G')
+    return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+  unsigned failed = 0;
+  failed |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body->length);
+  failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buffer_text(request->body));
+  return failed == 0;
+}
+
+/* At least one millisecond: to libcurl 0 is "no limit". */
+static long milliseconds(double seconds) {
+  double rounded = seconds * 1000;
+  return rounded < 1 ? 1 : rounded > 1e9 ? 1000000000L : (long)rounded;
+}
+
+bool exchange_prepare(struct exchange *exchange, const struct request *request, void *owner) {
+  CURL *easy = exchange->easy;
+  exchange->owner = owner;
+  exchange->sends = 0;
+  exchange->too_large = false;
+  exchange->code = CURLE_OK;
+  exchange->detail[0] = '\0';
+  exchange->max_response_bytes = request->max_response_bytes;
+  headers_clear(&exchange->headers);
+  buffer_clear(&exchange->body);
+  buffer_clear(&exchange->message);
+  unsigned failed = 0;
+  failed |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
+  failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, milliseconds(request->timeout));
+  failed |=
+      curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_timeout));
+  return failed == 0 && set_headers(exchange, request->headers) && set_body(easy, request);
+}
+
+/* libcurl counts the bytes that left; on_send() tells the request's from those of a proxy's tunnel.
+ */
+unsigned transport_sends(const struct exchange *exchange) {
+  long bytes = 0;
+  if (exchange->sends == 0)
+    return 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &bytes);
+  return bytes > 0 || exchange->headers.lines.length > 0 ? exchange->sends : 0;
+}
+
+static enum fault exchange_fault(const struct exchange *exchange, unsigned sends) {
+  long proxy_status = 0;
+  if (exchange->abandoned)
+    return FAULT_CANCELED;
+  if (exchange->too_large)
+    return FAULT_TOO_LARGE;
+  if (exchange->code == CURLE_OK)
+    return FAULT_NONE;
+  curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+  if (sends == 0 && proxy_status == 407)
+    return FAULT_SETUP;
+  return curl_fault(exchange->code, sends > 0);
+}
+
+static void describe_fault(struct exchange *exchange, const struct answer *answer) {
+  struct buffer *text = &exchange->message;
+  buffer_clear(text);
+  if (answer->fault == FAULT_CANCELED)
+    buffer_append_text(text, "the process was forked while the call was in flight");
+  else if (answer->fault == FAULT_TOO_LARGE)
+    buffer_append_text(text, "the answer is larger than max_response_bytes allows");
+  else
+    curl_fault_describe(text, exchange->code, exchange->detail, answer->sends > 0);
+}
+
+void transport_answer(struct exchange *exchange, struct answer *answer) {
+  *answer = (struct answer){.sends = transport_sends(exchange), .headers = &exchange->headers};
+  answer->fault = exchange_fault(exchange, answer->sends);
+  answer->body = buffer_text(&exchange->body);
+  answer->body_length = exchange->body.length;
+  curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+  if (answer->fault == FAULT_NONE)
+    return;
+  answer->curl_code = (int)exchange->code;
+  describe_fault(exchange, answer);
+  answer->message = buffer_text(&exchange->message);
+}

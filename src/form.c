@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "form.h"
+
+enum { LIST = -1 };
+
+/* RFC 3986, section 2.3. */
+static const unsigned char unreserved[256] = {
+    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1,
+    ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1,
+    ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1,
+    ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1,
+    ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1,
+    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1,
+    ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
+    ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+    ['y'] = 1, ['z'] = 1};
+
+static void encode_byte(struct buffer *buffer, unsigned char byte) {
+  static const char hex[] = "0123456789ABCDEF";
+  const char code[3] = {'%', hex[byte >> 4], hex[byte & 15]};
+  buffer_append(buffer, code, sizeof code);
+}
+
+/* Appends runs of bytes that stay as they are in one go: most values are nothing else. */
+void form_encode(struct buffer *buffer, const char *text, size_t length) {
+  size_t run = 0;
+  for (size_t i = 0; i < length; i++) {
+    if (unreserved[(unsigned char)text[i]])
+      continue;
+    buffer_append(buffer, text + run, i - run);
+    encode_byte(buffer, (unsigned char)text[i]);
+    run = i + 1;
+  }
+  buffer_append(buffer, text + run, length - run);
+}
+
+void form_begin(struct form *form) {
+  buffer_clear(&form->body);
+  buffer_clear(&form->key);
+  form->depth = 0;
+}
+
+void form_free(struct form *form) {
+  buffer_free(&form->body);
+  buffer_free(&form->key);
+}
+
+static bool enter(struct form *form, struct form_segment segment) {
+  if (form->depth == PR_MAX_DEPTH)
+    return false;
+  segment.prefix = form->key.length;
+  form->path[form->depth++] = segment;
+  return true;
+}
+
+bool form_enter_key(struct form *form, const char *name, size_t length) {
+  if (!enter(form, (struct form_segment){.name = name, .length = length}))
+    return false;
+  bool nested = form->depth > 1;
+  if (nested)
+    buffer_append(&form->key, "[", 1);
+  form_encode(&form->key, name, length);
+  if (nested)
+    buffer_append(&form->key, "]", 1);
+  return true;
+}
+
+static void append_index(struct buffer *buffer, long long index) {
+  buffer_append(buffer, "[", 1);
+  if (index != LIST)
+    buffer_append_integer(buffer, index);
+  buffer_append(buffer, "]", 1);
+}
+
+bool form_enter_index(struct form *form, long long index) {
+  if (!enter(form, (struct form_segment){.index = index}))
+    return false;
+  append_index(&form->key, index);
+  return true;
+}
+
+void form_leave(struct form *form) {
+  buffer_truncate(&form->key, form->path[--form->depth].prefix);
+}
+
+static void begin_pair(struct form *form) {
+  if (form->body.length > 0)
+    buffer_append(&form->body, "&", 1);
+  buffer_append(&form->body, buffer_text(&form->key), form->key.length);
+  buffer_append(&form->body, "=", 1);
+}
+
+void form_write(struct form *form, const char *value, size_t length) {
+  begin_pair(form);
+  form_encode(&form->body, value, length);
+}
+
+void form_write_integer(struct form *form, long long value) {
+  begin_pair(form);
+  buffer_append_integer(&form->body, value);
+}
+
+void form_describe_path(const struct form *form, struct buffer *text) {
+  for (size_t i = 0; i < form->depth; i++) {
+    const struct form_segment *segment = &form->path[i];
+    if (!segment->name) {
+      append_index(text, segment->index);
+      continue;
+    }
+    if (i > 0)
+      buffer_append(text, "[", 1);
+    buffer_append(text, segment->name, segment->length);
+    if (i > 0)
+      buffer_append(text, "]", 1);
+  }
+}

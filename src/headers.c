@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "headers.h"
+
+#include <string.h>
+
+/* tolower() would ask the locale; header names are ASCII. */
+static char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool equals(const char *text, size_t length, const char *lower_case) {
+  size_t i = 0;
+  while (i < length && lower_case[i] && lower(text[i]) == lower_case[i])
+    i++;
+  return i == length && !lower_case[i];
+}
+
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void trim(const char **text, size_t *length) {
+  while (*length > 0 && is_blank((*text)[*length - 1]))
+    --*length;
+  while (*length > 0 && is_blank(**text)) {
+    ++*text;
+    --*length;
+  }
+}
+
+/* Digits with an optional fraction, by hand: strtod() reads the locale's decimal point. */
+static double parse_seconds(const char *text, size_t length) {
+  double seconds = 0, unit = 1;
+  bool fraction = false, digits = false;
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] == '.' && !fraction) {
+      fraction = true;
+      continue;
+    }
+    if (text[i] < '0' || text[i] > '9')
+      return -1;
+    digits = true;
+    seconds = seconds * 10 + (text[i] - '0');
+    unit = fraction ? unit * 10 : unit;
+  }
+  return digits ? seconds / unit : -1;
+}
+
+static void read_should_retry(struct headers *headers, const char *value, size_t length) {
+  enum should_retry said = equals(value, length, "true")    ? SHOULD_RETRY_TRUE
+                           : equals(value, length, "false") ? SHOULD_RETRY_FALSE
+                                                            : SHOULD_RETRY_CONFLICT;
+  bool agrees = headers->should_retry == SHOULD_RETRY_ABSENT || headers->should_retry == said;
+  headers->should_retry = agrees ? said : SHOULD_RETRY_CONFLICT;
+}
+
+static void read_retry_after(struct headers *headers, const char *value, size_t length) {
+  double seconds = parse_seconds(value, length);
+  if (seconds > headers->retry_after)
+    headers->retry_after = seconds;
+}
+
+static void read_replayed(struct headers *headers, const char *value, size_t length) {
+  headers->replayed = equals(value, length, "true");
+}
+
+static const struct {
+  const char *name;
+  void (*read)(struct headers *headers, const char *value, size_t length);
+} readers[] = {
+    {"stripe-should-retry", read_should_retry},
+    {"retry-after", read_retry_after},
+    {"idempotent-replayed", read_replayed},
+};
+
+void headers_clear(struct headers *headers) {
+  buffer_clear(&headers->lines);
+  headers->should_retry = SHOULD_RETRY_ABSENT;
+  headers->retry_after = -1;
+  headers->replayed = false;
+}
+
+void headers_free(struct headers *headers) {
+  buffer_free(&headers->lines);
+}
+
+void headers_add(struct headers *headers, struct header header) {
+  buffer_append(&headers->lines, header.name, header.name_length);
+  buffer_append_text(&headers->lines, ": ");
+  buffer_append(&headers->lines, header.value, header.value_length);
+  buffer_append_text(&headers->lines, "\n");
+  for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
+    if (equals(header.name, header.name_length, readers[i].name))
+      readers[i].read(headers, header.value, header.value_length);
+}
+
+static bool split(const char *line, size_t length, struct header *header) {
+  const char *colon = memchr(line, ':', length);
+  if (!colon)
+    return false;
+  header->name = line;
+  header->name_length = (size_t)(colon - line);
+  header->value = colon + 1;
+  header->value_length = length - header->name_length - 1;
+  trim(&header->name, &header->name_length);
+  trim(&header->value, &header->value_length);
+  return header->name_length > 0;
+}
+
+void headers_receive(struct headers *headers, const char *line, size_t length) {
+  struct header header;
+  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+    headers_clear(headers);
+  else if (split(line, length, &header))
+    headers_add(headers, header);
+}
+
+bool headers_next(const struct headers *headers, size_t *cursor, struct header *header) {
+  while (*cursor < headers->lines.length) {
+    const char *line = headers->lines.data + *cursor;
+    const char *end = memchr(line, '\n', headers->lines.length - *cursor);
+    size_t length = end ? (size_t)(end - line) : headers->lines.length - *cursor;
+    *cursor += length + 1;
+    if (split(line, length, header))
+      return true;
+  }
+  return false;
+}
+
+bool headers_find(const struct headers *headers, const char *name, struct header *header) {
+  size_t cursor = 0;
+  while (headers_next(headers, &cursor, header))
+    if (equals(header->name, header->name_length, name))
+      return true;
+  return false;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ * The header lines of an answer: kept as they came, and those that the retry rules need, read. */
+#ifndef PR_HEADERS_H
+#define PR_HEADERS_H
+
+#include "buffer.h"
+
+#pragma GCC visibility push(hidden)
+
+enum should_retry {
+  SHOULD_RETRY_ABSENT,
+  SHOULD_RETRY_TRUE,
+  SHOULD_RETRY_FALSE,
+  SHOULD_RETRY_CONFLICT
+};
+
+struct headers {
+  struct buffer lines;            /* "Name: value\n"…, of the last header block */
+  enum should_retry should_retry; /* Stripe-Should-Retry; contradicting lines are a conflict */
+  double retry_after;             /* seconds; negative: absent, or a date (Stripe sends none) */
+  bool replayed;                  /* Idempotent-Replayed: true */
+};
+
+struct header {
+  const char *name, *value; /* not ended by NUL */
+  size_t name_length, value_length;
+};
+
+void headers_clear(struct headers *headers);
+void headers_free(struct headers *headers);
+
+/* Takes one line as it came. A status line ("HTTP/…") starts a new block: what an interim answer
+ * (100, 103) carried is forgotten. Lines without a colon are dropped. */
+void headers_receive(struct headers *headers, const char *line, size_t length);
+
+/* Takes one header as a pair. */
+void headers_add(struct headers *headers, struct header header);
+
+/* Walks the lines: *cursor begins at 0. False at the end. */
+bool headers_next(const struct headers *headers, size_t *cursor, struct header *header);
+
+/* The first header of this name (in any case of letters). False when there is none. */
+bool headers_find(const struct headers *headers, const char *name, struct header *header);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua_checks.h"
+
+#include "lua_params.h"
+#include "nearest.h"
+
+#include <string.h>
+
+/* A checker has its value on top of the stack, leaves it there, and writes it if it is right. */
+typedef bool checker(struct walk *walk, const struct param *param);
+
+static bool write_text(struct walk *walk) {
+  size_t length;
+  const char *text = lua_tolstring(walk->L, -1, &length);
+  form_write(walk->form, text, length);
+  return true;
+}
+
+static bool check_length(struct walk *walk, size_t max_length) {
+  long characters;
+  if (!walk_check_text(walk, -1, &characters))
+    return false;
+  if (max_length == 0 || (size_t)characters <= max_length)
+    return true;
+  walk_fault(walk, "expected at most ");
+  buffer_append_integer(walk->message, (long long)max_length);
+  buffer_append_text(walk->message, " characters, got ");
+  buffer_append_integer(walk->message, characters);
+  return false;
+}
+
+/* An empty string clears a field, and a field that must be there cannot be cleared. */
+static bool check_string(struct walk *walk, const struct param *param) {
+  bool null = walk_is_null(walk, -1);
+  if (!null && lua_type(walk->L, -1) != LUA_TSTRING)
+    return walk_expected(walk, param_expectation(param->type));
+  if ((null || lua_rawlen(walk->L, -1) == 0) && (param->flags & PARAM_REQUIRED))
+    return walk_fault(walk, "required; expected a string that is not empty");
+  if (null) {
+    form_write(walk->form, "", 0);
+    return true;
+  }
+  return check_length(walk, param->max_length) && write_text(walk);
+}
+
+static bool check_integer(struct walk *walk, const struct param *param) {
+  long long value;
+  if (walk_to_integer(walk->L, -1, &value) && value >= param->minimum && value <= param->maximum) {
+    form_write_integer(walk->form, value);
+    return true;
+  }
+  walk_fault(walk, "expected an integer from ");
+  buffer_append_integer(walk->message, param->minimum);
+  buffer_append_text(walk->message, " to ");
+  buffer_append_integer(walk->message, param->maximum);
+  buffer_append_text(walk->message, ", got ");
+  walk_describe_value(walk->L, -1, walk->message);
+  return false;
+}
+
+static bool check_amount(struct walk *walk, const struct param *param) {
+  long long value;
+  if (!walk_to_integer(walk->L, -1, &value) || value <= 0)
+    return walk_expected(walk, param_expectation(param->type));
+  form_write_integer(walk->form, value);
+  return true;
+}
+
+static bool check_timestamp(struct walk *walk, const struct param *param) {
+  long long value;
+  if (!walk_to_integer(walk->L, -1, &value) || value < 0)
+    return walk_expected(walk, param_expectation(param->type));
+  if (value < TIMESTAMP_LIMIT) {
+    form_write_integer(walk->form, value);
+    return true;
+  }
+  walk_fault(walk, "");
+  buffer_append_integer(walk->message, value);
+  buffer_append_text(walk->message, " looks like milliseconds; expected seconds");
+  return false;
+}
+
+static bool is_currency(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (text[i] < 'a' || text[i] > 'z')
+      return false;
+  return length == 3;
+}
+
+static bool check_currency(struct walk *walk, const struct param *param) {
+  size_t length = 0;
+  const char *text =
+      lua_type(walk->L, -1) == LUA_TSTRING ? lua_tolstring(walk->L, -1, &length) : "";
+  if (!is_currency(text, length))
+    return walk_expected(walk, param_expectation(param->type));
+  return write_text(walk);
+}
+
+/* "a", "b" or "c" */
+static void append_choices(struct buffer *text, const char *const *values) {
+  for (size_t i = 0; values[i]; i++) {
+    if (i > 0)
+      buffer_append_text(text, values[i + 1] ? ", " : " or ");
+    buffer_append_text(text, "\"");
+    buffer_append_text(text, values[i]);
+    buffer_append_text(text, "\"");
+  }
+}
+
+static bool enum_fault(struct walk *walk, const struct param *param) {
+  walk_fault(walk, "expected ");
+  append_choices(walk->message, param->values);
+  buffer_append_text(walk->message, ", got ");
+  walk_describe_value(walk->L, -1, walk->message);
+  if (lua_type(walk->L, -1) == LUA_TSTRING) {
+    struct nearest nearest = nearest_to(lua_tostring(walk->L, -1));
+    for (size_t i = 0; param->values[i]; i++)
+      nearest_offer(&nearest, param->values[i]);
+    walk_suggest(walk->message, nearest.best);
+  }
+  return false;
+}
+
+static bool check_enum(struct walk *walk, const struct param *param) {
+  if (lua_type(walk->L, -1) != LUA_TSTRING)
+    return enum_fault(walk, param);
+  const char *text = lua_tostring(walk->L, -1);
+  bool known = walk->allow_unknown;
+  for (size_t i = 0; param->values[i] && !known; i++)
+    known = strcmp(param->values[i], text) == 0;
+  if (!known)
+    return enum_fault(walk, param);
+  return check_length(walk, 0) && write_text(walk);
+}
+
+/* Whether the value on top is empty where that is sent, and clears: it has been written then. */
+static bool write_cleared(struct walk *walk, const struct param *param) {
+  bool empty = walk_is_null(walk, -1) ||
+               (lua_type(walk->L, -1) == LUA_TSTRING && lua_rawlen(walk->L, -1) == 0);
+  if (!empty || !(param->flags & PARAM_CLEARABLE))
+    return false;
+  form_write(walk->form, "", 0);
+  return true;
+}
+
+static bool check_object(struct walk *walk, const struct param *param) {
+  if (write_cleared(walk, param))
+    return true;
+  if (!lua_istable(walk->L, -1))
+    return walk_expected(walk, param_expectation(param->type));
+  return lua_params_write(walk, param->params);
+}
+
+/* Stripe: metadata. Numbers and booleans are taken for what they are as text. */
+static bool check_metadata_value(struct walk *walk) {
+  int type = lua_type(walk->L, -1);
+  if (type == LUA_TSTRING)
+    return check_length(walk, METADATA_MAX_VALUE_LENGTH) && write_text(walk);
+  if (type == LUA_TNUMBER || type == LUA_TBOOLEAN || walk_is_null(walk, -1))
+    return walk_encode_value(walk);
+  return walk_expected(walk, "a string");
+}
+
+static bool check_metadata_key(struct walk *walk, const struct table_key *key) {
+  if (key->length == 0)
+    return walk_fault(walk, "expected a name that is not empty");
+  if (memchr(key->name, '[', key->length) || memchr(key->name, ']', key->length))
+    return walk_fault(walk, "metadata names may not contain [ or ]");
+  lua_pushlstring(walk->L, key->name, key->length);
+  bool right = check_length(walk, METADATA_MAX_KEY_LENGTH);
+  lua_pop(walk->L, 1);
+  return right;
+}
+
+static bool check_metadata_pair(struct walk *walk, const struct table_key *key,
+                                const void *context) {
+  (void)context;
+  return check_metadata_key(walk, key) && check_metadata_value(walk);
+}
+
+static bool check_metadata(struct walk *walk, const struct param *param) {
+  size_t count;
+  if (write_cleared(walk, param))
+    return true;
+  if (!lua_istable(walk->L, -1))
+    return walk_expected(walk, param_expectation(param->type));
+  enum table_shape shape = walk_shape(walk, -1, &count);
+  if (shape == SHAPE_INVALID)
+    return false;
+  if (shape == SHAPE_SEQUENCE)
+    return walk_fault(walk, "expected a table of names and strings, got a sequence");
+  if (count > METADATA_MAX_KEYS)
+    return walk_fault(walk, "expected at most 50 names");
+  return walk_each_name(walk, count, check_metadata_pair, NULL);
+}
+
+static bool check_array(struct walk *walk, const struct param *param) {
+  size_t count;
+  bool right = true;
+  if (!lua_istable(walk->L, -1))
+    return walk_expected(walk, param_expectation(param->type));
+  enum table_shape shape = walk_shape(walk, -1, &count);
+  if (shape == SHAPE_INVALID)
+    return false;
+  if (shape == SHAPE_NAMES)
+    return walk_fault(walk, "expected a sequence of strings, got a table with names");
+  for (size_t i = 1; i <= count && right; i++) {
+    if (!walk_enter_index(walk, -1))
+      return false;
+    lua_rawgeti(walk->L, -1, (int)i);
+    right = lua_type(walk->L, -1) == LUA_TSTRING
+                ? check_length(walk, param->max_length) && write_text(walk)
+                : walk_expected(walk, "a string");
+    lua_pop(walk->L, 1);
+    form_leave(walk->form);
+  }
+  return right;
+}
+
+static checker *const checkers[] = {
+    [PARAM_STRING] = check_string,       [PARAM_INTEGER] = check_integer,
+    [PARAM_AMOUNT] = check_amount,       [PARAM_CURRENCY] = check_currency,
+    [PARAM_TIMESTAMP] = check_timestamp, [PARAM_ENUM] = check_enum,
+    [PARAM_OBJECT] = check_object,       [PARAM_METADATA] = check_metadata,
+    [PARAM_ARRAY] = check_array,
+};
+
+bool lua_check_value(struct walk *walk, const struct param *param) {
+  return checkers[param->type](walk, param);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua_encode.h"
+
+#include "lua_walk.h"
+
+#define FORM_TYPE "payment_records.form"
+
+/* Each level of nesting keeps the table, its sorted keys and a key or value on the stack. */
+enum { SLOTS_PER_LEVEL = 8 };
+
+static bool encode_string(struct walk *walk) {
+  size_t length;
+  if (!walk_check_text(walk, -1, NULL))
+    return false;
+  const char *text = lua_tolstring(walk->L, -1, &length);
+  form_write(walk->form, text, length);
+  return true;
+}
+
+static bool encode_number(struct walk *walk) {
+  long long integer;
+  if (!walk_to_integer(walk->L, -1, &integer))
+    return walk_expected(walk, "an integer (send other numbers as strings)");
+  form_write_integer(walk->form, integer);
+  return true;
+}
+
+/* Whether one of the `count` elements of the sequence on top is a table: then all are indexed. */
+static bool holds_tables(struct walk *walk, size_t count) {
+  bool found = false;
+  for (size_t i = 1; i <= count && !found; i++) {
+    lua_rawgeti(walk->L, -1, (int)i);
+    found = lua_istable(walk->L, -1);
+    lua_pop(walk->L, 1);
+  }
+  return found;
+}
+
+static bool encode_sequence(struct walk *walk, size_t count) {
+  bool indexed = holds_tables(walk, count), encoded = true;
+  for (size_t i = 1; i <= count && encoded; i++) {
+    if (!walk_enter_index(walk, indexed ? (long long)i - 1 : -1))
+      return false;
+    lua_rawgeti(walk->L, -1, (int)i);
+    encoded = walk_encode_value(walk);
+    lua_pop(walk->L, 1);
+    form_leave(walk->form);
+  }
+  return encoded;
+}
+
+static bool encode_visited(struct walk *walk, const struct table_key *key, const void *context) {
+  (void)key, (void)context;
+  return walk_encode_value(walk);
+}
+
+static bool encode_table(struct walk *walk) {
+  size_t count;
+  luaL_checkstack(walk->L, SLOTS_PER_LEVEL, "table nested too deep");
+  switch (walk_shape(walk, -1, &count)) {
+  case SHAPE_EMPTY: return true;
+  case SHAPE_SEQUENCE: return encode_sequence(walk, count);
+  case SHAPE_NAMES: return walk_each_name(walk, count, encode_visited, NULL);
+  default: return false;
+  }
+}
+
+bool walk_encode_value(struct walk *walk) {
+  lua_State *L = walk->L;
+  if (walk_is_null(walk, -1)) {
+    form_write(walk->form, "", 0);
+    return true;
+  }
+  switch (lua_type(L, -1)) {
+  case LUA_TSTRING: return encode_string(walk);
+  case LUA_TNUMBER: return encode_number(walk);
+  case LUA_TBOOLEAN:
+    form_write(walk->form, lua_toboolean(L, -1) ? "true" : "false", lua_toboolean(L, -1) ? 4 : 5);
+    return true;
+  case LUA_TTABLE: return encode_table(walk);
+  default: return walk_expected(walk, "a string, a number, a boolean or a table");
+  }
+}
+
+static int collect_form(lua_State *L) {
+  form_free(luaL_checkudata(L, 1, FORM_TYPE));
+  return 0;
+}
+
+struct form *lua_push_form(lua_State *L) {
+  struct form *form = lua_newuserdata(L, sizeof *form);
+  *form = (struct form){.depth = 0};
+  if (luaL_newmetatable(L, FORM_TYPE)) {
+    lua_pushcfunction(L, collect_form);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return form;
+}
+
+/* The message has a form's buffer of its own, so that it too is freed when something raises. */
+int lua_encode(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  struct walk walk = {.L = L, .form = lua_push_form(L)};
+  walk.message = &lua_push_form(L)->body;
+  form_begin(walk.form);
+  lua_pushvalue(L, 1);
+  bool encoded = lua_rawlen(L, 1) > 0
+                     ? walk_fault(&walk, "expected a table of names, got a sequence")
+                     : encode_table(&walk);
+  if (walk.form->body.failed || walk.form->key.failed || walk.message->failed)
+    return luaL_error(L, "not enough memory");
+  if (!encoded)
+    lua_pushnil(L);
+  const struct buffer *result = encoded ? &walk.form->body : walk.message;
+  lua_pushlstring(L, buffer_text(result), result->length);
+  return encoded ? 1 : 2;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua_error.h"
+
+#include "lua_encode.h"
+#include "lua_fields.h"
+#include "lua_response.h"
+
+#include <string.h>
+
+#define ERROR_TYPE "payment_records.error"
+
+enum { SAMPLE_BYTES = 500, LINE_BYTES = 1024 };
+
+/* The key is the end of the first header line. */
+static const char *api_key(const struct call *call) {
+  const char *space = call->headers.length > 0 ? strrchr(call->headers.data, ' ') : NULL;
+  return space ? space + 1 : "";
+}
+
+/* Replaces the key in the string on top: a proxy's error page may show the request it got. */
+static void redact(lua_State *L, const struct call *call) {
+  const char *key = api_key(call);
+  if (*key == '\0' || !strstr(lua_tostring(L, -1), key))
+    return;
+  luaL_gsub(L, lua_tostring(L, -1), key, "[api key]");
+  lua_remove(L, -2);
+}
+
+/* Redacts the texts of Stripe's error table on top, in place. */
+static void redact_fields(lua_State *L, const struct call *call) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      redact(L, call);
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -4);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+}
+
+static const char *type_by_status(long status) {
+  static const struct {
+    long first, last;
+    const char *type;
+  } types[] = {
+      {401, 401, "authentication_error"},  {403, 403, "permission_error"},
+      {429, 429, "rate_limit_error"},      {409, 409, "api_error"},
+      {400, 499, "invalid_request_error"}, {500, 599, "api_error"},
+  };
+  for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+    if (status >= types[i].first && status <= types[i].last)
+      return types[i].type;
+  return "response_error";
+}
+
+const char *lua_error_type(const struct answer *answer) {
+  static const char *const types[] = {
+      [FAULT_CONNECT] = "connection_error", [FAULT_SETUP] = "connection_error",
+      [FAULT_BROKEN] = "connection_error",  [FAULT_TIMEOUT] = "timeout_error",
+      [FAULT_TOO_LARGE] = "response_error", [FAULT_CANCELED] = "canceled_error",
+  };
+  return answer->fault == FAULT_NONE ? type_by_status(answer->status) : types[answer->fault];
+}
+
+static bool has_field(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, -2);
+  bool has = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
+static void set_message(lua_State *L, const struct call *call, const struct answer *answer) {
+  if (answer->fault != FAULT_NONE)
+    lua_pushstring(L, answer->message);
+  else if (answer->status >= 200 && answer->status <= 299)
+    lua_pushfstring(L, "the answer (status %d) is not the object that was asked for",
+                    (int)answer->status);
+  else if (answer->status >= 300 && answer->status <= 399)
+    lua_pushfstring(L, "the server redirects (status %d); redirects are not followed",
+                    (int)answer->status);
+  else
+    lua_pushfstring(L, "the server answered with status %d and without an error of Stripe's",
+                    (int)answer->status);
+  redact(L, call);
+  lua_setfield(L, -2, "message");
+}
+
+/* The table on top lacks a message: say what happened, and show the beginning of the body. */
+static void describe_answer(lua_State *L, const struct call *call, const struct answer *answer) {
+  set_message(L, call, answer);
+  if (answer->body_length == 0 || answer->fault != FAULT_NONE)
+    return;
+  /* Redacted before it is cut, so that no part of a key is left at the end. */
+  lua_pushlstring(L, answer->body, answer->body_length < 4096 ? answer->body_length : 4096);
+  redact(L, call);
+  size_t length = lua_rawlen(L, -1);
+  lua_pushlstring(L, lua_tostring(L, -1), length < SAMPLE_BYTES ? length : SAMPLE_BYTES);
+  lua_remove(L, -2);
+  lua_setfield(L, -2, "body");
+}
+
+static void set_common(lua_State *L, const struct call *call, enum outcome outcome,
+                       bool retryable) {
+  set_text(L, "outcome", outcome_name(outcome));
+  set_boolean(L, "retryable", retryable);
+  set_integer(L, "attempts", call->attempts);
+  if (*call->idempotency_key)
+    set_text(L, "idempotency_key", call->idempotency_key);
+  luaL_setmetatable(L, ERROR_TYPE);
+}
+
+void lua_error_of_answer(lua_State *L, const struct call *call, const struct answer *answer,
+                         const struct verdict *verdict) {
+  if (lua_istable(L, -1)) {
+    redact_fields(L, call);
+  } else {
+    lua_pop(L, 1);
+    lua_newtable(L);
+  }
+  if (!has_field(L, "message"))
+    describe_answer(L, call, answer);
+  if (!has_field(L, "type"))
+    set_text(L, "type", lua_error_type(answer));
+  if (answer->curl_code)
+    set_integer(L, "curl_code", answer->curl_code);
+  lua_response_set_answer(L, answer);
+  set_common(L, call, verdict->outcome, verdict->retryable);
+}
+
+void lua_error_of_validation(lua_State *L, const struct buffer *message, size_t path_length) {
+  lua_newtable(L);
+  set_text(L, "type", "validation_error");
+  set_bytes(L, "message", buffer_text(message), message->length);
+  if (path_length > 0)
+    set_bytes(L, "param", buffer_text(message), path_length);
+  set_text(L, "outcome", outcome_name(OUTCOME_NOT_SENT));
+  set_boolean(L, "retryable", 0);
+  set_integer(L, "attempts", 0);
+  luaL_setmetatable(L, ERROR_TYPE);
+}
+
+static void append_field(lua_State *L, struct buffer *line, const char *name,
+                         const char *separator) {
+  lua_pushstring(L, name);
+  lua_rawget(L, 1);
+  if (lua_isstring(L, -1)) {
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    buffer_append_text(line, separator);
+    buffer_append(line, text, length);
+  }
+  lua_pop(L, 1);
+}
+
+/* Server-made text goes to terminals and logs: no control characters, and an end. */
+static void make_safe(struct buffer *line) {
+  if (line->length > LINE_BYTES)
+    buffer_truncate(line, LINE_BYTES);
+  for (size_t i = 0; i < line->length; i++)
+    if ((unsigned char)line->data[i] < ' ' || line->data[i] == 0x7F)
+      line->data[i] = ' ';
+}
+
+/* "type: message (outcome …, status …, …)" */
+static int error_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  struct form *scratch = lua_push_form(L);
+  struct buffer *line = &scratch->body, *tail = &scratch->key;
+  append_field(L, line, "type", "");
+  append_field(L, line, "message", ": ");
+  make_safe(line);
+  append_field(L, tail, "outcome", " (outcome ");
+  append_field(L, tail, "status", ", status ");
+  append_field(L, tail, "code", ", code ");
+  append_field(L, tail, "request_id", ", request ");
+  append_field(L, tail, "idempotency_key", ", idempotency key ");
+  buffer_append_text(tail, ")");
+  make_safe(tail);
+  lua_pushlstring(L, buffer_text(line), line->length);
+  lua_pushlstring(L, buffer_text(tail), tail->length);
+  lua_concat(L, 2);
+  return 1;
+}
+
+void lua_error_register(lua_State *L) {
+  luaL_newmetatable(L, ERROR_TYPE);
+  lua_pushcfunction(L, error_tostring);
+  lua_setfield(L, -2, "__tostring");
+  set_text(L, "__name", ERROR_TYPE);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * Error tables: what a call gives instead of a record. */
+#ifndef PR_LUA_ERROR_H
+#define PR_LUA_ERROR_H
+
+#include "answer.h"
+#include "lua_client.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Turns what is on top of the stack, Stripe's own error table or nil, into the error of the call.
+ */
+void lua_error_of_answer(lua_State *L, const struct call *call, const struct answer *answer,
+                         const struct verdict *verdict);
+
+/* Pushes the error of a request that was refused before sending: `message` begins with the path. */
+void lua_error_of_validation(lua_State *L, const struct buffer *message, size_t path_length);
+
+/* Creates the metatable of error tables. */
+void lua_error_register(lua_State *L);
+
+/* The type of an error by how its attempt ended, for the event of an attempt. */
+const char *lua_error_type(const struct answer *answer);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * The options of a client and of a call: one table says what there is, of what type, and where. */
+#ifndef PR_LUA_OPTIONS_H
+#define PR_LUA_OPTIONS_H
+
+#include "buffer.h"
+#include "compat.h"
+#include "endpoints.h"
+
+#pragma GCC visibility push(hidden)
+
+struct text {
+  const char *data; /* NULL: not given; otherwise ended by a NUL */
+  size_t length;
+};
+
+struct options {
+  struct text api_key, api_base, api_version, stripe_account, stripe_context, idempotency_key;
+  struct text ca_file, proxy, unix_socket;
+  double timeout, connect_timeout, deadline; /* seconds; deadline 0: none */
+  long long max_retries, max_in_flight, max_response_bytes;
+  bool allow_unknown_params;
+  bool carried;      /* by a transport of the user's */
+  struct buffer own; /* where the texts are once they are the options' own */
+};
+
+/* Reads the options of a client from the table at `index` over the defaults. Raises on a name, a
+ * type or a value that is wrong. The texts point into the table. */
+void lua_options_read_client(lua_State *L, int index, struct options *options);
+
+/* Reads the options of a call from the table at `index` (none or nil: nothing) over those of its
+ * client. Raises on a name or a type that is wrong. */
+void lua_options_read_call(lua_State *L, int index, struct options *options);
+
+/* The name of an option that would go into a header and may not, or NULL: a header's value is
+ * printable ASCII without spaces, 1 to 255 bytes. */
+const char *lua_options_bad_header(const struct options *options);
+
+/* Whether a live key would go over plain http. */
+bool lua_options_exposes_key(const struct options *options);
+
+/* Makes the texts the options' own. False when memory is short; free them in any case. */
+bool lua_options_own(struct options *options);
+void lua_options_free(struct options *options);
+
+bool lua_options_is_call_option(const char *name);
+
+/* The call named by the string at `index`. Raises on an unknown name, with the nearest known one.
+ */
+const struct endpoint *lua_options_check_endpoint(lua_State *L, int index);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua_record.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DECODE_DEPTH = 64 };
+
+#define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
+
+/* The table of cjson's functions is on top. */
+static void configure(lua_State *L, const char *name) {
+  lua_getfield(L, -1, name);
+  if (strcmp(name, "decode_max_depth") == 0)
+    lua_pushinteger(L, DECODE_DEPTH);
+  else
+    lua_pushboolean(L, 0);
+  lua_call(L, 1, 0);
+}
+
+/* cjson.new(): settings that other users of the module neither see nor change. */
+void lua_record_push_decoder(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "cjson");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "new");
+  lua_call(L, 0, 1);
+  configure(L, "decode_invalid_numbers");
+  configure(L, "decode_max_depth");
+  lua_getfield(L, -1, "decode");
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+static void tidy_table(lua_State *L, int null);
+
+/* lua-cjson gives every number as a float. */
+static bool is_integral(lua_State *L, int index) {
+#if LUA_VERSION_NUM >= 503
+  double number = lua_tonumber(L, index);
+  return !lua_isinteger(L, index) && fabs(number) <= LARGEST_EXACT && floor(number) == number;
+#else
+  (void)L, (void)index;
+  return false;
+#endif
+}
+
+/* Takes the value off the stack and puts another, `replacement`'s, in the place of the key under
+ * it. */
+static void replace_value(lua_State *L, int table) {
+  lua_pushvalue(L, -2);
+  lua_insert(L, -2);
+  lua_rawset(L, table);
+}
+
+/* One field, with its key and value on top; leaves the key. */
+static void tidy_field(lua_State *L, int table, int null) {
+  switch (lua_type(L, -1)) {
+  case LUA_TLIGHTUSERDATA: /* cjson.null */
+    lua_pop(L, 1);
+    lua_pushvalue(L, null);
+    replace_value(L, table);
+    return;
+  case LUA_TNUMBER:
+    if (is_integral(L, -1)) {
+      lua_Integer integer = (lua_Integer)lua_tonumber(L, -1);
+      lua_pop(L, 1);
+      lua_pushinteger(L, integer);
+      replace_value(L, table);
+      return;
+    }
+    break;
+  case LUA_TTABLE: tidy_table(L, null); break;
+  default: break;
+  }
+  lua_pop(L, 1);
+}
+
+/* The table on top: integers become Lua integers, null becomes the value at stack index `null`.
+ * Only fields that exist are assigned, which a traversal allows. */
+static void tidy_table(lua_State *L, int null) {
+  int table = lua_gettop(L);
+  luaL_checkstack(L, 6, "answer nested too deep");
+  lua_pushnil(L);
+  while (lua_next(L, table))
+    tidy_field(L, table, null);
+}
+
+/* Pushes the decoded body, tidied, or nil when it is not a JSON object or array. */
+static void push_decoded(lua_State *L, int store, const struct answer *answer) {
+  lua_getfield(L, store, "decode");
+  lua_pushlstring(L, answer->body, answer->body_length);
+  if (lua_pcall(L, 1, 1, 0) != 0 || !lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    return;
+  }
+  lua_getfield(L, store, "null");
+  lua_insert(L, -2);
+  tidy_table(L, lua_gettop(L) - 1);
+  lua_remove(L, -2);
+}
+
+/* The text of a field of the table on top, or NULL. It lives as long as the table. */
+static const char *field_text(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, -2);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  lua_pop(L, 1);
+  return text;
+}
+
+static bool field_is(lua_State *L, const char *name, const char *text) {
+  const char *value = field_text(L, name);
+  return value && strcmp(value, text) == 0;
+}
+
+/* Whether the table on top is what the call asks for. Every field but these may be absent. */
+static bool is_usable(lua_State *L, const struct endpoint *endpoint) {
+  if (strcmp(endpoint->object, "list") == 0) {
+    lua_getfield(L, -1, "data");
+    bool list = lua_istable(L, -1);
+    lua_pop(L, 1);
+    return list && field_is(L, "object", "list");
+  }
+  const char *id = field_text(L, "id"), *object = field_text(L, "object");
+  return id && *id && (!object || strcmp(object, endpoint->object) == 0);
+}
+
+/* An answer of another form, {"error": "…", "error_description": "…"}, becomes a table as well. */
+static void push_error_fields(lua_State *L) {
+  lua_getfield(L, -1, "error");
+  if (lua_type(L, -1) != LUA_TSTRING)
+    return;
+  lua_newtable(L);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "code");
+  lua_getfield(L, -2, "error_description");
+  lua_setfield(L, -2, "message");
+}
+
+/* Turns the decoded body on top, of an answer that is no success, into Stripe's error table or nil.
+ */
+static void read_error(lua_State *L, const struct answer *answer, struct attempt_end *end) {
+  struct header header;
+  if (lua_istable(L, -1)) {
+    push_error_fields(L);
+    lua_replace(L, -2);
+  }
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    end->from_stripe = headers_find(answer->headers, "request-id", &header);
+    return;
+  }
+  end->from_stripe = true;
+  end->lock_timeout = field_is(L, "code", "lock_timeout");
+  end->idempotency_error = field_is(L, "type", "idempotency_error");
+}
+
+void lua_record_read(lua_State *L, int store, const struct endpoint *endpoint,
+                     const struct answer *answer, struct attempt_end *end) {
+  if (answer->fault != FAULT_NONE) {
+    lua_pushnil(L);
+    return;
+  }
+  push_decoded(L, store, answer);
+  if (answer->status < 200 || answer->status > 299) {
+    read_error(L, answer, end);
+    return;
+  }
+  end->usable = lua_istable(L, -1) && is_usable(L, endpoint);
+  if (end->usable)
+    return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * The arguments of a call -> the request that goes over the wire. */
+#ifndef PR_LUA_REQUEST_H
+#define PR_LUA_REQUEST_H
+
+#include "lua_client.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Where the arguments of a call stand on the stack; id 0: the call has none. */
+struct arguments {
+  int client, id, params, options;
+};
+
+/* Finds the arguments of a call whose first one, after the client, is at `first`, and raises when
+ * the program is wrong: no table of parameters where some are required. */
+struct arguments lua_request_arguments(lua_State *L, const struct endpoint *endpoint, int first);
+
+/* Fills in the request of a call, whose `client` and `endpoint` are set. False after a fault in the
+ * data was described in client->message; *path_length is how much of it is the path. Raises when
+ * the program is wrong, or memory is short. */
+bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call,
+                       size_t *path_length);
+
+/* Pushes { method, url, path, headers, body, timeout, connect_timeout }. Without `secret`, the
+ * header Authorization has $STRIPE_API_KEY in place of the key. */
+void lua_request_push(lua_State *L, const struct call *call, bool secret);
+
+#pragma GCC visibility pop
+
+#endif

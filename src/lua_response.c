@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua_response.h"
+
+#include "clock.h"
+#include "lua_error.h"
+#include "lua_fields.h"
+
+#include <string.h>
+
+/* HTTP field names have no case: they are given in lower case, and repeated ones joined (RFC 9110,
+ * 5.3). */
+static void push_name(lua_State *L, const struct header *header) {
+  char name[128];
+  size_t length = 0;
+  for (; length < header->name_length && length < sizeof name; length++) {
+    char c = header->name[length];
+    name[length] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+  }
+  lua_pushlstring(L, name, length);
+}
+
+static void push_headers(lua_State *L, const struct headers *headers) {
+  struct header header;
+  size_t cursor = 0;
+  lua_newtable(L);
+  while (headers_next(headers, &cursor, &header)) {
+    push_name(L, &header);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    bool repeated = !lua_isnil(L, -1);
+    if (repeated)
+      lua_pushliteral(L, ", ");
+    else
+      lua_pop(L, 1);
+    lua_pushlstring(L, header.value, header.value_length);
+    if (repeated)
+      lua_concat(L, 3);
+    lua_rawset(L, -3);
+  }
+}
+
+void lua_response_set_answer(lua_State *L, const struct answer *answer) {
+  struct header header;
+  if (answer->status > 0)
+    set_integer(L, "status", answer->status);
+  if (answer->headers && headers_find(answer->headers, "request-id", &header))
+    set_bytes(L, "request_id", header.value, header.value_length);
+}
+
+void lua_response_push(lua_State *L, const struct call *call, const struct answer *answer) {
+  lua_createtable(L, 0, 7);
+  set_integer(L, "attempts", call->attempts);
+  set_number(L, "elapsed", call->started > 0 ? clock_seconds() - call->started : 0);
+  set_boolean(L, "replayed", answer && answer->headers && answer->headers->replayed);
+  if (*call->idempotency_key)
+    set_text(L, "idempotency_key", call->idempotency_key);
+  if (!answer)
+    return;
+  lua_response_set_answer(L, answer);
+  if (!answer->headers)
+    return;
+  push_headers(L, answer->headers);
+  lua_setfield(L, -2, "headers");
+}
+
+/* The path alone: a query may hold what belongs in no log. */
+static void set_path(lua_State *L, const struct call *call) {
+  const char *path = strchr(strstr(buffer_text(&call->url), "//") + 2, '/');
+  set_bytes(L, "path", path, strcspn(path, "?"));
+}
+
+void lua_response_push_event(lua_State *L, const struct call *call, const struct answer *answer,
+                             double wait) {
+  bool good = answer->fault == FAULT_NONE && answer->status >= 200 && answer->status <= 299;
+  lua_createtable(L, 0, 10);
+  set_text(L, "name", call->endpoint->name);
+  set_text(L, "method", call->endpoint->method);
+  set_path(L, call);
+  set_integer(L, "attempt", call->retries + 1);
+  set_number(L, "elapsed", clock_seconds() - call->attempt_started);
+  if (*call->idempotency_key)
+    set_text(L, "idempotency_key", call->idempotency_key);
+  lua_response_set_answer(L, answer);
+  if (!good || wait >= 0)
+    set_text(L, "error_type", lua_error_type(answer));
+  if (wait >= 0)
+    set_number(L, "wait", wait);
+}
+
+static void add_header(lua_State *L, struct headers *headers, int name, int value) {
+  struct header header;
+  header.name = lua_tolstring(L, name, &header.name_length);
+  header.value = lua_tolstring(L, value, &header.value_length);
+  if (header.value)
+    headers_add(headers, header);
+}
+
+void lua_response_read_headers(lua_State *L, int index, struct headers *headers) {
+  headers_clear(headers);
+  if (!lua_istable(L, index))
+    return;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    bool named = lua_type(L, -2) == LUA_TSTRING;
+    int name = lua_gettop(L) - 1, value = name + 1;
+    if (named && !lua_istable(L, value))
+      add_header(L, headers, name, value);
+    for (int i = 1; named && lua_istable(L, value) && i <= (int)lua_rawlen(L, value); i++) {
+      lua_rawgeti(L, value, i);
+      add_header(L, headers, name, lua_gettop(L));
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua_walk.h"
+
+#include "utf8.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHOWN_BYTES = 40 }; /* of a string in a message */
+
+#define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
+
+bool walk_to_integer(lua_State *L, int index, long long *integer) {
+  if (lua_type(L, index) != LUA_TNUMBER)
+    return false;
+  if (compat_isinteger(L, index)) {
+    *integer = (long long)lua_tointeger(L, index);
+    return true;
+  }
+  double number = lua_tonumber(L, index);
+  if (!(fabs(number) <= LARGEST_EXACT) || floor(number) != number)
+    return false;
+  *integer = (long long)number;
+  return true;
+}
+
+/* A light userdata NULL is what lua-cjson, and most of its like, use for null. */
+bool walk_is_null(const struct walk *walk, int index) {
+  if (lua_type(walk->L, index) == LUA_TLIGHTUSERDATA && !lua_touserdata(walk->L, index))
+    return true;
+  return walk->null && lua_rawequal(walk->L, walk->null, index);
+}
+
+bool walk_fault(struct walk *walk, const char *text) {
+  buffer_clear(walk->message);
+  form_describe_path(walk->form, walk->message);
+  walk->path_length = walk->message->length;
+  if (walk->path_length > 0)
+    buffer_append_text(walk->message, ": ");
+  buffer_append_text(walk->message, text);
+  return false;
+}
+
+static void describe_string(lua_State *L, int index, struct buffer *text) {
+  size_t length;
+  const char *bytes = lua_tolstring(L, index, &length);
+  buffer_append_text(text, "\"");
+  for (size_t i = 0; i < length && i < SHOWN_BYTES; i++) {
+    char shown = (unsigned char)bytes[i] < ' ' || bytes[i] == 0x7F ? '?' : bytes[i];
+    buffer_append(text, &shown, 1);
+  }
+  buffer_append_text(text, length > SHOWN_BYTES ? "\"…" : "\"");
+}
+
+/* A copy is converted: lua_tolstring() would turn the number itself into a string. */
+static void describe_number(lua_State *L, int index, struct buffer *text) {
+  long long integer;
+  if (walk_to_integer(L, index, &integer)) {
+    buffer_append_integer(text, integer);
+    return;
+  }
+  lua_pushvalue(L, index);
+  buffer_append_text(text, lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
+void walk_describe_value(lua_State *L, int index, struct buffer *text) {
+  int type = lua_type(L, index);
+  if (type == LUA_TSTRING) {
+    describe_string(L, index, text);
+  } else if (type == LUA_TNUMBER) {
+    describe_number(L, index, text);
+  } else if (type == LUA_TBOOLEAN) {
+    buffer_append_text(text, lua_toboolean(L, index) ? "true" : "false");
+  } else {
+    if (type != LUA_TNIL)
+      buffer_append_text(text, "a ");
+    buffer_append_text(text, lua_typename(L, type));
+  }
+}
+
+bool walk_expected(struct walk *walk, const char *expectation) {
+  walk_fault(walk, "expected ");
+  buffer_append_text(walk->message, expectation);
+  buffer_append_text(walk->message, ", got ");
+  walk_describe_value(walk->L, -1, walk->message);
+  return false;
+}
+
+void walk_suggest(struct buffer *text, const char *suggestion) {
+  if (!suggestion)
+    return;
+  buffer_append_text(text, " (did you mean \"");
+  buffer_append_text(text, suggestion);
+  buffer_append_text(text, "\"?)");
+}
+
+static bool too_deep(struct walk *walk) {
+  return walk_fault(walk, "nested more than 16 tables deep, or a table that contains itself");
+}
+
+bool walk_enter_key(struct walk *walk, const char *name, size_t length) {
+  return form_enter_key(walk->form, name, length) || too_deep(walk);
+}
+
+bool walk_enter_index(struct walk *walk, long long index) {
+  return form_enter_index(walk->form, index) || too_deep(walk);
+}
+
+bool walk_check_text(struct walk *walk, int index, long *characters) {
+  size_t length;
+  const char *text = lua_tolstring(walk->L, index, &length);
+  long count = utf8_length(text, length);
+  if (count == UTF8_HAS_NUL)
+    return walk_fault(walk, "expected text, got a string with a zero byte");
+  if (count == UTF8_INVALID)
+    return walk_fault(walk, "expected UTF-8 text, got other bytes");
+  if (characters)
+    *characters = count;
+  return true;
+}
+
+enum table_shape walk_shape(struct walk *walk, int index, size_t *count) {
+  lua_State *L = walk->L;
+  size_t names = 0, places = 0;
+  long long place, last = 0;
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      names++;
+    } else if (walk_to_integer(L, -1, &place) && place >= 1) {
+      places++;
+      last = place > last ? place : last;
+    } else {
+      walk_expected(walk, "keys that are strings or the indexes of a sequence");
+      lua_pop(L, 1);
+      return SHAPE_INVALID;
+    }
+  }
+  *count = names + places;
+  if (names > 0 && places > 0) {
+    walk_fault(walk, "expected either names or a sequence, got a table with both");
+    return SHAPE_INVALID;
+  }
+  if ((long long)places != last) {
+    walk_fault(walk, "expected a sequence, got a table with holes");
+    return SHAPE_INVALID;
+  }
+  return names > 0 ? SHAPE_NAMES : places > 0 ? SHAPE_SEQUENCE : SHAPE_EMPTY;
+}
+
+static int compare_keys(const void *a, const void *b) {
+  const struct table_key *left = a, *right = b;
+  size_t shorter = left->length < right->length ? left->length : right->length;
+  int order = memcmp(left->name, right->name, shorter);
+  return order ? order : (left->length > right->length) - (left->length < right->length);
+}
+
+/* Pushes a userdata that holds the string keys of the table on top, sorted. Their text lives as
+ * long as the table does. */
+static struct table_key *push_sorted_keys(lua_State *L, size_t count) {
+  size_t found = 0;
+  struct table_key *keys = lua_newuserdata(L, (count ? count : 1) * sizeof *keys);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pop(L, 1);
+    if (found < count && lua_type(L, -1) == LUA_TSTRING) {
+      keys[found].name = lua_tolstring(L, -1, &keys[found].length);
+      found++;
+    }
+  }
+  qsort(keys, found, sizeof *keys, compare_keys);
+  return keys;
+}
+
+static bool visit_name(struct walk *walk, const struct table_key *key, walk_visitor *visit,
+                       const void *context) {
+  if (!walk_enter_key(walk, key->name, key->length))
+    return false;
+  lua_pushlstring(walk->L, key->name, key->length);
+  bool right = walk_check_text(walk, -1, NULL);
+  lua_rawget(walk->L, -3); /* the table lies under the sorted keys */
+  right = right && visit(walk, key, context);
+  lua_pop(walk->L, 1);
+  form_leave(walk->form);
+  return right;
+}
+
+bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const void *context) {
+  bool right = true;
+  const struct table_key *keys = push_sorted_keys(walk->L, count);
+  for (size_t i = 0; i < count && right; i++)
+    right = visit_name(walk, &keys[i], visit, context);
+  lua_pop(walk->L, 1);
+  return right;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * What the two walks over a Lua table share: the one along the parameter tables (lua_params) and
+ * the one over any table (lua_encode). Both read the table raw, never change it, and write a form.
+ */
+#ifndef PR_LUA_WALK_H
+#define PR_LUA_WALK_H
+
+#include "compat.h"
+#include "form.h"
+
+#pragma GCC visibility push(hidden)
+
+struct walk {
+  lua_State *L;
+  struct form *form;
+  struct buffer *message; /* of the fault found, "path: what is wrong" */
+  size_t path_length;     /* how much of the message is the path */
+  int null;           /* stack index of the value that stands for null; 0: only cjson.null does */
+  bool allow_unknown; /* parameters and enum values that the tables do not have */
+};
+
+/* Functions that return bool return false after they have described the fault in walk->message. */
+
+/* The value at `index` as an exact integer. False for strings, fractions, NaN, and floats above
+ * 2^53, whose neighbours they cannot be told from. Describes nothing. */
+bool walk_to_integer(lua_State *L, int index, long long *integer);
+
+/* Whether the value at `index` stands for null. */
+bool walk_is_null(const struct walk *walk, int index);
+
+/* Begins the message with the place the walk is at. */
+bool walk_fault(struct walk *walk, const char *text);
+
+/* "path: expected …, got …" of the value on top of the stack. */
+bool walk_expected(struct walk *walk, const char *expectation);
+
+/* Appends the value at `index` as a message shows it: 10.5, "text" (cut and escaped), a function.
+ */
+void walk_describe_value(lua_State *L, int index, struct buffer *text);
+
+/* Appends ` (did you mean "…"?)` to the message, unless there is no suggestion. */
+void walk_suggest(struct buffer *text, const char *suggestion);
+
+/* Goes down to a key or a place in a list, or faults because it is too deep. */
+bool walk_enter_key(struct walk *walk, const char *name, size_t length);
+bool walk_enter_index(struct walk *walk, long long index);
+
+/* Faults unless the string at `index` is UTF-8 without NUL; *characters is its length (may be
+ * NULL). */
+bool walk_check_text(struct walk *walk, int index, long *characters);
+
+enum table_shape { SHAPE_EMPTY, SHAPE_SEQUENCE, SHAPE_NAMES, SHAPE_INVALID };
+
+/* What the table at `index` is; *count is the number of its keys. SHAPE_INVALID: it has holes,
+ * mixed keys, or keys that are neither strings nor sequence indexes, and the fault is described. */
+enum table_shape walk_shape(struct walk *walk, int index, size_t *count);
+
+struct table_key {
+  const char *name;
+  size_t length;
+};
+
+/* Called with the value of a name on top of the stack and the walk at its place. */
+typedef bool walk_visitor(struct walk *walk, const struct table_key *key, const void *context);
+
+/* Visits the `count` string keys of the table on top of the stack, sorted by bytes, until a visit
+ * returns false. */
+bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const void *context);
+
+/* Writes the value on top of the stack, whatever it is, at the place the walk is at. */
+bool walk_encode_value(struct walk *walk);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * Keeps a write on a dead connection from killing the host by SIGPIPE, without touching the host's
+ * signal dispositions: CURLOPT_NOSIGNAL turns off libcurl's own care for it, and libcurl
+ * before 7.87 writes to TLS connections in a way that can raise it. */
+#ifndef PR_SIGPIPE_H
+#define PR_SIGPIPE_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#pragma GCC visibility push(hidden)
+
+struct sigpipe_guard {
+  sigset_t mask; /* the thread's signal mask before */
+  bool blocked_before;
+};
+
+static inline void sigpipe_block(struct sigpipe_guard *guard) {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &guard->mask);
+  guard->blocked_before = sigismember(&guard->mask, SIGPIPE) == 1;
+}
+
+/* Takes back a SIGPIPE that came meanwhile, then restores the mask. */
+static inline void sigpipe_restore(const struct sigpipe_guard *guard) {
+  sigset_t pending;
+  int signal;
+  if (guard->blocked_before)
+    return;
+  sigemptyset(&pending);
+  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1) {
+    sigemptyset(&pending);
+    sigaddset(&pending, SIGPIPE);
+    sigwait(&pending, &signal);
+  }
+  pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
+}
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport.h"
+
+#include "clock.h"
+#include "exchange.h"
+#include "poller.h"
+#include "ring.h"
+#include "sigpipe.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+  MOST_EVENTS = 64,         /* taken by one step, so that a busy transport does not keep its host */
+  MOST_IDLE = 64,           /* exchanges kept for the next request */
+  KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
+  OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
+  OLDEST_LIBCURL = 0x075500 /* 7.85.0: CURLOPT_PROTOCOLS_STR */
+};
+
+struct transport {
+  CURLM *multi;
+  int poller;
+  pid_t pid;                                  /* of the process that may use the handles */
+  double due;                                 /* when libcurl wants to be called; negative: not */
+  struct ring_link in_flight, finished, idle; /* of exchanges */
+  size_t idle_count;
+  struct transport_options options; /* their texts are our own */
+  char *own_texts[OWN_TEXTS];
+};
+
+/* The library, once in the process. It is never cleaned up: the host may use it too. */
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static const char *library_fault; /* written by init_library() alone */
+
+static void init_library(void) {
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    library_fault = "libcurl could not be initialised";
+  else if (curl_version_info(CURLVERSION_NOW)->version_num < OLDEST_LIBCURL)
+    library_fault = "libcurl 7.85 or later is needed; an older one was loaded";
+  else if (!(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL))
+    library_fault = "libcurl was built without TLS";
+}
+
+const char *transport_library_fault(void) {
+  pthread_once(&library_once, init_library);
+  return library_fault;
+}
+
+/* libcurl tells us what to watch, and when to call. */
+
+static int on_watch(CURL *easy, curl_socket_t socket, int what, void *user, void *known) {
+  struct transport *transport = user;
+  (void)easy;
+  poller_watch(transport->poller, socket, known != NULL,
+               (what & CURL_POLL_IN) && what != CURL_POLL_REMOVE,
+               (what & CURL_POLL_OUT) && what != CURL_POLL_REMOVE);
+  curl_multi_assign(transport->multi, socket, what == CURL_POLL_REMOVE ? NULL : transport);
+  return 0;
+}
+
+static int on_timer(CURLM *multi, long milliseconds, void *user) {
+  struct transport *transport = user;
+  (void)multi;
+  transport->due = milliseconds < 0 ? -1 : clock_seconds() + (double)milliseconds / 1000;
+  return 0;
+}
+
+static bool open_handles(struct transport *transport) {
+  transport->pid = getpid();
+  transport->due = -1;
+  transport->poller = poller_open();
+  transport->multi = curl_multi_init();
+  if (transport->poller < 0 || !transport->multi)
+    return false;
+  int failed = 0;
+  failed |= curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
+  failed |= curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport);
+  failed |= curl_multi_setopt(transport->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  failed |= curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport);
+  return failed == 0;
+}
+
+static bool keep_text(char **own, const char **text) {
+  if (!*text)
+    return true;
+  *own = strdup(*text);
+  *text = *own;
+  return *own != NULL;
+}
+
+static bool keep_options(struct transport *transport, const struct transport_options *options) {
+  transport->options = *options;
+  return keep_text(&transport->own_texts[0], &transport->options.ca_file) &&
+         keep_text(&transport->own_texts[1], &transport->options.proxy) &&
+         keep_text(&transport->own_texts[2], &transport->options.unix_socket);
+}
+
+struct transport *transport_new(const struct transport_options *options) {
+  struct transport *transport = calloc(1, sizeof *transport);
+  if (!transport)
+    return NULL;
+  ring_init(&transport->in_flight);
+  ring_init(&transport->finished);
+  ring_init(&transport->idle);
+  transport->poller = -1;
+  if (keep_options(transport, options) && open_handles(transport))
+    return transport;
+  transport_free(transport);
+  return NULL;
+}
+
+/* After a fork the sockets are the parent's: to clean up would write on them, so the handles are
+ * left as they are, and what was in flight ends here without an answer. */
+static void abandon(struct transport *transport, struct ring_link *ring) {
+  for (struct exchange *exchange; (exchange = ring_first(ring)) != NULL;) {
+    ring_remove(&exchange->link);
+    exchange->abandoned = true;
+    if (ring == &transport->idle) {
+      exchange_free(exchange);
+      continue;
+    }
+    exchange->in_flight = false;
+    ring_insert(&transport->finished, &exchange->link);
+  }
+}
+
+static void renew_after_fork(struct transport *transport) {
+  if (transport->pid == getpid())
+    return;
+  abandon(transport, &transport->in_flight);
+  abandon(transport, &transport->idle);
+  transport->idle_count = 0;
+  close(transport->poller);
+  open_handles(transport);
+}
+
+static void discard_ring(struct transport *transport, struct ring_link *ring) {
+  for (struct exchange *exchange; (exchange = ring_first(ring)) != NULL;) {
+    ring_remove(&exchange->link);
+    if (exchange->in_flight && transport->multi)
+      curl_multi_remove_handle(transport->multi, exchange->easy);
+    exchange_free(exchange);
+  }
+}
+
+/* Easy handles go before the multi handle that they are in. */
+static void close_handles(struct transport *transport) {
+  discard_ring(transport, &transport->in_flight);
+  discard_ring(transport, &transport->finished);
+  discard_ring(transport, &transport->idle);
+  if (transport->multi)
+    curl_multi_cleanup(transport->multi);
+  if (transport->poller >= 0)
+    close(transport->poller);
+}
+
+void transport_free(struct transport *transport) {
+  struct sigpipe_guard guard;
+  sigpipe_block(&guard);
+  if (transport->multi)
+    renew_after_fork(transport);
+  close_handles(transport);
+  sigpipe_restore(&guard);
+  for (size_t i = 0; i < OWN_TEXTS; i++)
+    free(transport->own_texts[i]);
+  free(transport);
+}
+
+static struct exchange *take_idle(struct transport *transport) {
+  struct exchange *exchange = ring_first(&transport->idle);
+  if (!exchange)
+    return exchange_new(&transport->options);
+  ring_remove(&exchange->link);
+  transport->idle_count--;
+  return exchange;
+}
+
+struct exchange *transport_start(struct transport *transport, const struct request *request,
+                                 void *owner) {
+  renew_after_fork(transport);
+  struct exchange *exchange = take_idle(transport);
+  if (!exchange)
+    return NULL;
+  if (!exchange_prepare(exchange, request, owner) ||
+      curl_multi_add_handle(transport->multi, exchange->easy) != CURLM_OK) {
+    exchange_free(exchange);
+    return NULL;
+  }
+  exchange->in_flight = true;
+  ring_insert(&transport->in_flight, &exchange->link);
+  return exchange;
+}
+
+static void collect_finished(struct transport *transport) {
+  int left;
+  for (CURLMsg *message; (message = curl_multi_info_read(transport->multi, &left)) != NULL;) {
+    struct exchange *exchange = NULL;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+    exchange->code = message->data.result;
+    exchange->in_flight = false;
+    curl_multi_remove_handle(transport->multi, exchange->easy);
+    ring_remove(&exchange->link);
+    ring_insert(&transport->finished, &exchange->link);
+  }
+}
+
+static void tell_events(struct transport *transport, double seconds) {
+  struct poller_event events[MOST_EVENTS];
+  int running, count = poller_wait(transport->poller, seconds, events, MOST_EVENTS);
+  for (int i = 0; i < count; i++) {
+    int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
+               (events[i].writable ? CURL_CSELECT_OUT : 0) |
+               (events[i].failed ? CURL_CSELECT_ERR : 0);
+    curl_multi_socket_action(transport->multi, events[i].socket, what, &running);
+  }
+}
+
+static void tell_time(struct transport *transport) {
+  int running;
+  if (transport->due < 0 || transport->due > clock_seconds())
+    return;
+  transport->due = -1; /* libcurl sets it anew when it wants to */
+  curl_multi_socket_action(transport->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
+void transport_step(struct transport *transport, double seconds) {
+  struct sigpipe_guard guard;
+  renew_after_fork(transport);
+  double until = transport_timeout(transport);
+  sigpipe_block(&guard);
+  tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds);
+  tell_time(transport);
+  collect_finished(transport);
+  sigpipe_restore(&guard);
+}
+
+void *transport_finished(const struct transport *transport) {
+  const struct exchange *exchange = ring_first(&transport->finished);
+  return exchange ? exchange->owner : NULL;
+}
+
+/* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
+ */
+static bool is_reusable(const struct transport *transport, const struct exchange *exchange) {
+  return !exchange->in_flight && !exchange->abandoned && exchange->code == CURLE_OK &&
+         exchange->body.capacity <= KEPT_BODY && transport->idle_count < MOST_IDLE;
+}
+
+void transport_release(struct transport *transport, struct exchange *exchange) {
+  struct sigpipe_guard guard;
+  renew_after_fork(transport);
+  ring_remove(&exchange->link);
+  if (is_reusable(transport, exchange)) {
+    ring_insert(&transport->idle, &exchange->link);
+    transport->idle_count++;
+    return;
+  }
+  sigpipe_block(&guard);
+  if (exchange->in_flight)
+    curl_multi_remove_handle(transport->multi, exchange->easy);
+  exchange_free(exchange);
+  sigpipe_restore(&guard);
+}
+
+int transport_descriptor(const struct transport *transport) {
+  return transport->poller;
+}
+
+double transport_timeout(const struct transport *transport) {
+  if (ring_first(&transport->finished))
+    return 0;
+  if (transport->due < 0)
+    return -1;
+  double left = transport->due - clock_seconds();
+  return left > 0 ? left : 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * Requests on the wire: one libcurl multi handle, driven by its socket interface over one poller.
+ * Knows HTTPS and libcurl; knows nothing of Lua or of Stripe. */
+#ifndef PR_TRANSPORT_H
+#define PR_TRANSPORT_H
+
+#include "answer.h"
+
+#pragma GCC visibility push(hidden)
+
+struct transport_options {
+  const char *ca_file;     /* NULL: the system's certificates */
+  const char *proxy;       /* NULL: none; the environment is never asked */
+  const char *unix_socket; /* NULL: TCP */
+  bool plain; /* http:// is allowed (the caller has seen to it that the host is loopback) */
+};
+
+/* Everything here must live until the exchange is released. */
+struct request {
+  const char *method; /* "GET" or "POST" */
+  const char *url;
+  const struct buffer *headers;    /* "Name: value" lines, each ended by a NUL */
+  const struct buffer *body;       /* of a POST */
+  double timeout, connect_timeout; /* seconds */
+  size_t max_response_bytes;
+};
+
+struct transport;
+struct exchange; /* one request on the wire, then its answer */
+
+/* Initialises libcurl, once in the process. NULL, or what is wrong with the libcurl that is there.
+ */
+const char *transport_library_fault(void);
+
+/* NULL when memory or descriptors are short. */
+struct transport *transport_new(const struct transport_options *options);
+
+/* Ends everything that is in flight, at once. */
+void transport_free(struct transport *transport);
+
+/* Puts a request on the wire; the next step moves it. NULL when memory is short. */
+struct exchange *transport_start(struct transport *transport, const struct request *request,
+                                 void *owner);
+
+/* Moves everything that can move, after waiting at most `seconds` for something to happen
+ * (0: not at all; negative: as long as it takes). */
+void transport_step(struct transport *transport, double seconds);
+
+/* The owner of the oldest exchange that has ended and was not released yet, or NULL. */
+void *transport_finished(const struct transport *transport);
+
+/* How an exchange ended. The answer points into the exchange. */
+void transport_answer(struct exchange *exchange, struct answer *answer);
+
+/* How often an exchange, ended or not, has gone onto the wire. */
+unsigned transport_sends(const struct exchange *exchange);
+
+/* Gives an exchange back; one that is still in flight is aborted, with its connection. */
+void transport_release(struct transport *transport, struct exchange *exchange);
+
+/* The poller's descriptor, and the seconds until transport_step() has something to do even if
+ * nothing arrives on it (negative: never). */
+int transport_descriptor(const struct transport *transport);
+double transport_timeout(const struct transport *transport);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ * Text as the API takes it: UTF-8 (RFC 3629) without NUL. */
+#ifndef PR_UTF8_H
+#define PR_UTF8_H
+
+#include <stddef.h>
+
+#pragma GCC visibility push(hidden)
+
+enum { UTF8_INVALID = -1, UTF8_HAS_NUL = -2 };
+
+/* The number of characters, or one of the faults above. */
+long utf8_length(const char *text, size_t length);
+
+#pragma GCC visibility pop
+
+#endif
