@@ -2,7 +2,7 @@
 
 local cjson = require "cjson"
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 local RECORDS = "/v1/payment_records"
 local LIVE_KEY = "sk_live_" .. "sandbox"
@@ -22,6 +22,7 @@ describe("the sandbox", function()
       ["a live key"] = "Bearer " .. LIVE_KEY,
       ["a scheme in any case"] = "bEaReR sk_test_1",
       ["the key as a user name"] = "Basic c2tfdGVzdF8xMjM0OjpwYXNz", -- sk_test_1234::pass
+      ["the key as a user name alone"] = "Basic c2tfdGVzdF8x", -- sk_test_1
       ["the key as a user name, padded"] = "Basic c2tfdGVzdF8xOg==", -- sk_test_1:
     }
     for what, authorization in pairs(accepted) do

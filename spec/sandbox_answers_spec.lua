@@ -2,7 +2,7 @@
 
 local json = require "payment_records.sandbox.json"
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 describe("JSON", function()
   local cases = {

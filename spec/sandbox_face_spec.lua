@@ -2,7 +2,7 @@
 
 local cjson = require "cjson"
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 local RECORDS = "/v1/payment_records"
 local KEY = { ["Idempotency-Key"] = "key-1" }

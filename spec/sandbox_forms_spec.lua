@@ -2,7 +2,7 @@
 
 local form = require "payment_records.sandbox.form"
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 describe("a form", function()
   local readable = {
@@ -22,6 +22,7 @@ describe("a form", function()
     { "a=1&a=2", { a = "2" } },
     { "expand[]=x&expand[]=y", { expand = { "x", "y" } } },
     { "expand[0]=x&expand[1]=y", { expand = { ["0"] = "x", ["1"] = "y" } } },
+    { "a[1]=x&a[b]=y", { a = { ["1"] = "x", b = "y" } } },
     { "items[][k]=v", { items = { { k = "v" } } } },
   }
   for _, case in ipairs(readable) do
@@ -42,6 +43,8 @@ describe("a form", function()
     { "a=1&a[b]=2", "Conflicting values for parameter: a[b]" },
     { "a[b]=1&a=2", "Conflicting values for parameter: a" },
     { "a[]=1&a[b]=2", "Conflicting values for parameter: a[b]" },
+    { "a=1&a[b][c]=2", "Conflicting values for parameter: a[b][c]" },
+    { "a[]=1&a[b][c]=2", "Conflicting values for parameter: a[b][c]" },
     { "a[b]=1&a[]=2", "Conflicting values for parameter: a[]" },
     { "a" .. ("[b]"):rep(32) .. "=1", "Parameters are nested too deeply: a" .. ("[b]"):rep(32) },
   }
@@ -52,6 +55,12 @@ describe("a form", function()
       assert.equal(case[2], message)
     end)
   end
+
+  it("may be nested 32 deep", function()
+    local node = form.decode("a" .. ("[b]"):rep(31) .. "=1").a
+    for _ = 1, 30 do node = node.b end
+    assert.same({ b = "1" }, node)
+  end)
 
   it("has one canonical text whatever the order and the escaping of its pairs", function()
     local one = form.canonical(form.decode "a[x]=1&a[y]=2&b=z%20z")

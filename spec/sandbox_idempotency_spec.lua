@@ -2,7 +2,7 @@
 
 local cjson = require "cjson"
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 local REPORT = "/v1/payment_records/report_payment"
 local BODY = "amount_requested[currency]=usd&amount_requested[value]=1000&initiated_at=1"

@@ -1,7 +1,7 @@
 -- Lists and their pages.
 
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 describe("a list of", function()
   local client, now

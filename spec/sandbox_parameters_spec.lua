@@ -1,7 +1,7 @@
 -- The parameters the sandbox accepts and refuses, and Stripe's error for each refusal.
 
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 local E_ACUTE = "\195\169" -- one character, two bytes
 

@@ -2,7 +2,7 @@
 
 local cjson = require "cjson"
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 local AMOUNTS = { "authorized", "canceled", "failed", "guaranteed", "refunded", "requested" }
 
@@ -126,6 +126,12 @@ describe("payment records", function()
       assert.equal("self", record.reported_by)
       assert.equal(1730253453, record.created)
       assert.is_false(record.livemode)
+    end)
+
+    it("shows custom as the type of a payment method that is only named", function()
+      local record = client:pay { payment_method_details = { payment_method = "pm_1" } }
+      assert.equal("custom", record.payment_method_details.type)
+      assert.equal("pm_1", record.payment_method_details.payment_method)
     end)
 
     it("takes timestamps in any order and in the future", function()

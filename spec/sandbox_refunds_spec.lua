@@ -1,7 +1,7 @@
 -- Refunds of a guaranteed attempt.
 
 local sandbox = require "payment_records.sandbox"
-local sandbox_client = require "support.sandbox_client"
+local sandbox_client = require "spec.support.sandbox_client"
 
 describe("a refund", function()
   local box, client

@@ -216,14 +216,30 @@ static int call_done(lua_State *L) {
 
 /* Lua: call:result() -> record, nil, response | nil, error, response. */
 static int call_result(lua_State *L) {
-  if (lua_check_call(L, 1)->state == CALL_DONE)
+  const struct call *call = lua_check_call(L, 1);
+  if (call->state == CALL_DONE)
     return lua_call_push_result(L, 1);
-  return luaL_error(L, "the call is not done");
+  lua_pushnil(L);
+  lua_error_of_unfinished(L, call);
+  return 2;
+}
+
+/* Lua: call:cancel(). Ends the call as canceled, with a true outcome; does nothing when it is done.
+ */
+static int call_cancel(lua_State *L) {
+  struct call *call = lua_check_call(L, 1);
+  if (call->state == CALL_DONE)
+    return 0;
+  compat_getstore(L, 1);
+  lua_getfield(L, -1, "client");
+  lua_call_cancel(L, lua_gettop(L), call, "the call was canceled by the program");
+  return 0;
 }
 
 void lua_call_register(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_call}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"done", call_done}, {"result", call_result}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"done", call_done}, {"result", call_result}, {"cancel", call_cancel}, {NULL, NULL}};
   luaL_newmetatable(L, CALL_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -210,8 +210,7 @@ static int client_prepare(lua_State *L) {
 
 /* Lua: client:take() -> call, request | nil. For a transport of the user's: what to send next. */
 static int client_take(lua_State *L) {
-  lua_check_open_client(L, 1);
-  const struct call *call = engine_take(L, 1);
+  const struct call *call = check_client(L, 1)->closed ? NULL : engine_take(L, 1);
   if (!call) {
     lua_pushnil(L);
     return 1;
@@ -243,12 +242,12 @@ static void read_response(lua_State *L, struct client *client, struct answer *an
 
 /* Lua: client:deliver(call, response | nil[, message]). What the user's transport returned. */
 static int client_deliver(lua_State *L) {
-  struct client *client = lua_check_open_client(L, 1);
+  struct client *client = check_client(L, 1);
   struct call *call = lua_check_call(L, 2);
   struct answer answer;
   lua_settop(L, 4);
   if (call->state != CALL_ON_WIRE || call->client != client)
-    return 0; /* canceled meanwhile */
+    return 0; /* canceled meanwhile, or the client was closed */
   if (lua_istable(L, 3)) {
     read_response(L, client, &answer);
   } else {

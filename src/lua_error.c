@@ -143,6 +143,16 @@ void lua_error_of_validation(lua_State *L, const struct buffer *message, size_t 
   luaL_setmetatable(L, ERROR_TYPE);
 }
 
+/* Whatever was sent by now, the answer may still come: unknown. */
+void lua_error_of_unfinished(lua_State *L, const struct call *call) {
+  lua_newtable(L);
+  set_text(L, "type", "canceled_error");
+  set_text(L, "message", "the call is not done: step the client until call:done()");
+  set_common(L, call,
+             call->attempts > 0 || call->state == CALL_ON_WIRE ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT,
+             true);
+}
+
 static void append_field(lua_State *L, struct buffer *line, const char *name,
                          const char *separator) {
   lua_pushstring(L, name);

@@ -16,6 +16,9 @@ void lua_error_of_answer(lua_State *L, const struct call *call, const struct ans
 /* Pushes the error of a request that was refused before sending: `message` begins with the path. */
 void lua_error_of_validation(lua_State *L, const struct buffer *message, size_t path_length);
 
+/* Pushes the error of asking for the result of a call that is not done. */
+void lua_error_of_unfinished(lua_State *L, const struct call *call);
+
 /* Creates the metatable of error tables. */
 void lua_error_register(lua_State *L);
 

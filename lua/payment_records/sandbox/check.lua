@@ -107,13 +107,11 @@ end
 function kinds.array(value, kind, param)
   local list = elements(value)
   if not list then return nil, faults.invalid("Invalid array", param) end
-  local values = {}
   for i, element in ipairs(list) do
-    local checked, fault = check_value(element, kind.of, child(param, tostring(i - 1)))
+    local _, fault = check_value(element, kind.of, child(param, tostring(i - 1)))
     if fault then return nil, fault end
-    values[i] = checked
   end
-  return values
+  return list
 end
 
 --- The fault of a metadata hash that would hold more keys than Stripe keeps.

@@ -92,11 +92,6 @@ function form.decode(text)
   return tree
 end
 
-local function by_type_and_value(a, b)
-  if type(a) == type(b) then return a < b end
-  return type(a) == "number"
-end
-
 local function write_canonical(node, out)
   if type(node) == "string" then
     out[#out + 1] = #node .. ":" .. node
@@ -104,7 +99,7 @@ local function write_canonical(node, out)
   end
   local keys = {}
   for key in pairs(node) do keys[#keys + 1] = key end
-  table.sort(keys, by_type_and_value)
+  table.sort(keys) -- all of one type: a node is a list or a hash
   out[#out + 1] = "{"
   for _, key in ipairs(keys) do
     out[#out + 1] = type(key) == "number" and "+" or #key .. ":" .. key

@@ -37,10 +37,7 @@ function Keys:find(key, path, parameters, now)
   local entry = self.entries[key]
   if not entry then return nil end
   if not entry.answer then return nil, in_use(key) end
-  if now - entry.created >= LIFETIME then
-    self.entries[key] = nil
-    return nil
-  end
+  if now - entry.created >= LIFETIME then return nil end
   if entry.path ~= path then return nil, faults.key_reused(OTHER_ENDPOINT:format(path, entry.path, key)) end
   if entry.parameters ~= parameters then return nil, faults.key_reused(OTHER_PARAMETERS:format(key)) end
   return entry.answer

@@ -61,8 +61,6 @@ local function show(self, record)
 end
 
 function Ledger:report_payment(_, values)
-  local metadata, fault = merge_metadata({}, values.metadata)
-  if fault then return nil, fault end
   local record = { id = self.next_id("pr_", 24), created = self.now(), attempts = {}, position = #self.records + 1 }
   self.records[record.position] = record
   self.records_by_id[record.id] = record
@@ -72,7 +70,7 @@ function Ledger:report_payment(_, values)
     customer_details = values.customer_details,
     customer_presence = values.customer_presence,
     description = values.description,
-    metadata = metadata,
+    metadata = merge_metadata({}, values.metadata),
     payment_method_details = payment_method_of(values.payment_method_details),
     processor_details = values.processor_details or { type = "custom" },
     shipping_details = shipping_of(values.shipping_details),

@@ -1,0 +1,326 @@
+--- The client: eleven calls, and the ways to wait for them.
+--
+-- The engine is the C core's; it moves calls, and never waits where a coroutine should yield. What is here decides
+-- who waits: the thread (a plain client), the caller's scheduler (`sleep`), or a transport of the user's.
+-- SPDX-License-Identifier: MIT
+
+local core = require "payment_records.core"
+local curl = require "payment_records.curl"
+local pages = require "payment_records.pages"
+
+local unpack = table.unpack or unpack
+
+-- Seconds between two looks at the engine while the caller's scheduler runs other things.
+local LONGEST_SLEEP = 0.001
+
+-- Long enough; the engine returns as soon as something happens.
+local LONGEST_WAIT = 3600
+
+-- Plain Lua 5.1 alone cannot yield out of a protected call.
+local YIELDS_FROM_PCALL = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
+
+-- Where nginx's Lua module allows ngx.sleep.
+local YIELDING_PHASES = {
+  rewrite = true, access = true, content = true, timer = true, preread = true,
+  ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
+}
+
+-- The options of these calls are their second argument, those of the others the third, after an id.
+local WITHOUT_ID = { report_payment = true, list_payment_records = true, list_payment_attempt_records = true }
+
+---@class payment_records.Client
+local Client = {}
+Client.__index = Client
+
+--- See payment_records.new. Raises without a position.
+---@param options payment_records.ClientOptions
+---@return payment_records.Client
+local function new(options)
+  local given, settings = options.api_key, options
+  if given == nil then
+    settings = {}
+    for name, value in pairs(options) do settings[name] = value end
+    settings.api_key = os.getenv "STRIPE_API_KEY"
+    if settings.api_key == nil or settings.api_key == "" then
+      error("no API key: give the option api_key (a string, or a function that returns one), "
+        .. "or set STRIPE_API_KEY in the environment", 0)
+    end
+  end
+  return setmetatable({
+    core = core.new(settings),
+    key_function = type(given) == "function" and given or nil,
+    sleep = options.sleep,
+    transport = options.transport,
+    connection = { ca_file = options.ca_file, proxy = options.proxy, unix_socket = options.unix_socket },
+  }, Client)
+end
+
+local function nginx_sleep()
+  local phase = ngx.get_phase()
+  if YIELDING_PHASES[phase] then return ngx.sleep end
+  error("payment_records: a call would block the nginx worker in the phase " .. phase .. ", where nothing may "
+    .. "yield; make it from ngx.timer.at, or give the client sleep = false to insist on blocking", 0)
+end
+
+--- How to wait: a function that yields, or nil to block.
+local function sleeper(self)
+  if self.sleep ~= nil then return self.sleep or nil end
+  return rawget(_G, "ngx") and ngx.sleep and nginx_sleep() or nil
+end
+
+--- The arguments of a call, with the key of the moment when keys come from a function.
+local function with_key(self, name, ...)
+  if not self.key_function then return ... end
+  local arguments, place = { ... }, WITHOUT_ID[name] and 2 or 3
+  local given, options = arguments[place], {}
+  if given ~= nil and type(given) ~= "table" then return ... end
+  for option, value in pairs(given or {}) do options[option] = value end
+  if options.api_key == nil then options.api_key = self.key_function() end
+  arguments[place] = options
+  return unpack(arguments, 1, place)
+end
+
+local function delivered(succeeded, response, message)
+  if succeeded then return response, message end
+  return nil, "the transport raised: " .. tostring(response)
+end
+
+--- Asks the user's transport to carry what is ready. It may yield.
+local function carry(self)
+  if not self.transport then return end
+  local call, request = self.core:take()
+  while call do
+    if YIELDS_FROM_PCALL then
+      self.core:deliver(call, delivered(pcall(self.transport, request)))
+    else
+      self.core:deliver(call, self.transport(request))
+    end
+    call, request = self.core:take()
+  end
+end
+
+local function pause(self)
+  local seconds = self.core:timeout() or LONGEST_SLEEP
+  if self.transport then return seconds end
+  return seconds < LONGEST_SLEEP and seconds or LONGEST_SLEEP
+end
+
+local function await(self, call)
+  local sleep = sleeper(self)
+  while not call:done() do
+    carry(self)
+    if call:done() then break end
+    self.core:step(sleep and 0 or LONGEST_WAIT)
+    if sleep and not call:done() then sleep(pause(self)) end
+  end
+  return call:result()
+end
+
+--- Makes a call and waits for it in the way of this client.
+local function perform(self, name, ...)
+  if getmetatable(self) ~= Client then
+    error("payment_records: call it as client:" .. name .. "(...), with a colon", 3)
+  end
+  if not self.transport and not sleeper(self) then
+    return self.core[name](self.core, with_key(self, name, ...))
+  end
+  return await(self, self.core:start(name, with_key(self, name, ...)))
+end
+
+--- Reports a payment: creates a Payment Record with its first attempt, open or already at its end.
+-- Stripe: POST /v1/payment_records/report_payment.
+--
+-- Raises when `params` is not a table, and on a closed client; everything else comes back as an error.
+---@param params payment_records.ReportPaymentParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err when `record` is nil
+---@return payment_records.Response response
+function Client:report_payment(params, options)
+  return perform(self, "report_payment", params, options)
+end
+
+--- Reports a new attempt on a record whose other attempts have all failed or been canceled.
+-- Stripe: POST /v1/payment_records/{id}/report_payment_attempt.
+---@param id string of the payment record
+---@param params payment_records.ReportPaymentAttemptParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:report_payment_attempt(id, params, options)
+  return perform(self, "report_payment_attempt", id, params, options)
+end
+
+--- Reports that the latest attempt was canceled.
+-- Stripe: POST /v1/payment_records/{id}/report_payment_attempt_canceled.
+---@param id string of the payment record
+---@param params payment_records.ReportPaymentAttemptCanceledParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:report_payment_attempt_canceled(id, params, options)
+  return perform(self, "report_payment_attempt_canceled", id, params, options)
+end
+
+--- Reports that the latest attempt failed.
+-- Stripe: POST /v1/payment_records/{id}/report_payment_attempt_failed.
+---@param id string of the payment record
+---@param params payment_records.ReportPaymentAttemptFailedParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:report_payment_attempt_failed(id, params, options)
+  return perform(self, "report_payment_attempt_failed", id, params, options)
+end
+
+--- Reports that the latest attempt is guaranteed: the money will come.
+-- Stripe: POST /v1/payment_records/{id}/report_payment_attempt_guaranteed.
+---@param id string of the payment record
+---@param params payment_records.ReportPaymentAttemptGuaranteedParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:report_payment_attempt_guaranteed(id, params, options)
+  return perform(self, "report_payment_attempt_guaranteed", id, params, options)
+end
+
+--- Edits what describes a payment: customer, description, shipping, metadata.
+-- Stripe: POST /v1/payment_records/{id}/report_payment_attempt_informational.
+---@param id string of the payment record
+---@param params payment_records.ReportPaymentAttemptInformationalParams|nil
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:report_payment_attempt_informational(id, params, options)
+  return perform(self, "report_payment_attempt_informational", id, params, options)
+end
+
+--- Reports a refund, in whole or in part, of the latest attempt.
+-- Stripe: POST /v1/payment_records/{id}/report_refund.
+---@param id string of the payment record
+---@param params payment_records.ReportRefundParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:report_refund(id, params, options)
+  return perform(self, "report_refund", id, params, options)
+end
+
+--- Fetches a payment record. Stripe: GET /v1/payment_records/{id}.
+---@param id string
+---@param params payment_records.RetrieveParams|nil
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:retrieve_payment_record(id, params, options)
+  return perform(self, "retrieve_payment_record", id, params, options)
+end
+
+--- Lists payment records, newest first, a page at a time. Stripe: GET /v1/payment_records.
+---@param params payment_records.ListPaymentRecordsParams|nil
+---@param options payment_records.CallOptions|nil
+---@return payment_records.List|nil list
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:list_payment_records(params, options)
+  return perform(self, "list_payment_records", params, options)
+end
+
+--- Fetches one attempt. Stripe: GET /v1/payment_attempt_records/{id}.
+---@param id string
+---@param params payment_records.RetrieveParams|nil
+---@param options payment_records.CallOptions|nil
+---@return payment_records.PaymentAttemptRecord|nil record
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:retrieve_payment_attempt_record(id, params, options)
+  return perform(self, "retrieve_payment_attempt_record", id, params, options)
+end
+
+--- Lists the attempts of a record, newest first, a page at a time. Stripe: GET /v1/payment_attempt_records.
+---@param params payment_records.ListPaymentAttemptRecordsParams
+---@param options payment_records.CallOptions|nil
+---@return payment_records.List|nil list
+---@return payment_records.Error|nil err
+---@return payment_records.Response response
+function Client:list_payment_attempt_records(params, options)
+  return perform(self, "list_payment_attempt_records", params, options)
+end
+
+--- Iterates over all payment records: `for record, err in client:each_payment_record() do`. When a page cannot be
+-- had, `record` is false, `err` says why, and the loop ends: a list that stops short never passes for a whole one.
+---@param params payment_records.ListPaymentRecordsParams|nil
+---@param options payment_records.CallOptions|nil of each page's call
+---@return fun(): payment_records.PaymentRecord|false|nil, payment_records.Error|nil
+function Client:each_payment_record(params, options)
+  return pages(function(...) return self:list_payment_records(...) end, params, options)
+end
+
+--- Iterates over all attempts of a record, as each_payment_record does over records.
+---@param params payment_records.ListPaymentAttemptRecordsParams
+---@param options payment_records.CallOptions|nil of each page's call
+---@return fun(): payment_records.PaymentAttemptRecord|false|nil, payment_records.Error|nil
+function Client:each_payment_attempt_record(params, options)
+  return pages(function(...) return self:list_payment_attempt_records(...) end, params, options)
+end
+
+--- Starts a call without waiting for it. Data that are refused make a call that is done at once.
+--
+-- Raises on an unknown name, without a table of parameters where some are required, and on a closed client.
+---@param name string such as "report_payment"
+---@param ... any the arguments of the method of that name
+---@return payment_records.Call
+function Client:start(name, ...)
+  return self.core:start(name, with_key(self, name, ...))
+end
+
+--- Moves everything that can move, after waiting at most `seconds` for something to happen.
+--
+-- Raises on a closed client, and from within a callback.
+---@param seconds number|nil nothing is waited for without it
+---@return integer unfinished how many calls are not done
+function Client:step(seconds)
+  carry(self)
+  return self.core:step(seconds)
+end
+
+--- The request that a call would send; nothing is sent. `$STRIPE_API_KEY` stands where the key would.
+---@param name string such as "report_payment"
+---@param ... any the arguments of the method of that name
+---@return payment_records.Request|nil request
+---@return payment_records.Error|nil err
+function Client:prepare(name, ...)
+  return self.core:prepare(name, with_key(self, name, ...))
+end
+
+--- The same request as a curl command line, to paste into a shell. `$STRIPE_API_KEY` stands for the key.
+---@param name string such as "report_payment"
+---@param ... any the arguments of the method of that name
+---@return string|nil command
+---@return payment_records.Error|nil err
+function Client:curl(name, ...)
+  local request, err = self:prepare(name, ...)
+  if not request then return nil, err end
+  return curl(request, self.connection)
+end
+
+--- Ends the client: calls that are not done end as `canceled_error`, each with a true outcome, connections are
+-- closed, and the key is wiped. May be called twice.
+function Client:close()
+  self.core:close()
+end
+
+Client.__close = Client.close
+
+function Client:__tostring()
+  return tostring(self.core)
+end
+
+return { new = new }
