@@ -21,7 +21,7 @@ OBJECTS = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(SOURCES))
 MODULES = $(patsubst lua/%,%,$(sort $(shell find lua -name '*.lua' 2>/dev/null)))
 
 .DELETE_ON_ERROR:
-.PHONY: all install uninstall clean test test-all demo lint lint-all format
+.PHONY: all env install uninstall clean test test-all demo lint lint-all format
 all: $(CORE)
 
 # --- compiler and linker ---------------------------------------------------------------------
@@ -93,6 +93,11 @@ uninstall:
 
 clean:
 	rm -rf build
+
+# eval "$$(make -s env)": the module as built here, without installing it.
+env:
+	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"'
+	@echo 'export LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH:-;}"'
 
 # --- run ---------------------------------------------------------------------------------------
 

@@ -34,6 +34,13 @@ local function describe(value)
   return type(value) == "string" and string.format("%q", value) or "a " .. type(value)
 end
 
+--- The digits before and after the point; nil when that is not what the amount is made of.
+local function split(amount)
+  if type(amount) ~= "string" then return nil end
+  local whole, fraction = amount:match "^(%d+)%.(%d+)$"
+  return whole or amount:match "^%d+$", fraction or ""
+end
+
 --- See payment_records.minor_units.
 ---@param amount string
 ---@param currency string
@@ -41,17 +48,16 @@ end
 return function(amount, currency)
   local decimals = decimals_of(currency)
   if not decimals then return nil, "expected a currency as three lower-case letters, got " .. describe(currency) end
-  if type(amount) ~= "string" then return nil, 'expected an amount as a string such as "12.34", got ' .. describe(amount) end
-  local whole, fraction = amount:match "^(%d+)%.?(%d*)$"
-  if not whole or (fraction == "" and amount:find(".", 1, true)) then
-    return nil, 'expected an amount such as "12.34", got ' .. describe(amount)
-  end
+  local whole, fraction = split(amount)
+  if not whole then return nil, 'expected an amount as a string such as "12.34", got ' .. describe(amount) end
   local kept, rest = fraction:sub(1, decimals), fraction:sub(decimals + 1)
   if rest:find "[^0]" then
     return nil, string.format("%s has %d decimals, got %q", currency, decimals, amount)
   end
   kept = kept .. ("0"):rep(decimals - #kept)
-  if WHOLE_UNITS[currency] and kept ~= "00" then return nil, currency .. " has no decimals, got " .. describe(amount) end
+  if WHOLE_UNITS[currency] and kept ~= "00" then
+    return nil, string.format("%s has no decimals, got %q", currency, amount)
+  end
   local units = tonumber(whole .. kept)
   if units > LARGEST_EXACT then return nil, "the amount is too large to be exact, got " .. describe(amount) end
   return math.tointeger and math.tointeger(units) or units

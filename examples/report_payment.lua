@@ -1,0 +1,37 @@
+-- Reports one payment, and says what to do when that does not work.
+--
+--     STRIPE_API_KEY=sk_test_… lua examples/report_payment.lua
+--
+-- STRIPE_API_BASE names another server than Stripe's, such as the one of examples/sandbox.
+-- SPDX-License-Identifier: MIT
+
+local payment_records = require "payment_records"
+
+local client = payment_records.new { api_base = os.getenv "STRIPE_API_BASE" } -- the key is STRIPE_API_KEY
+
+local paid_at = os.time()
+local record, err = client:report_payment({
+  amount_requested = { currency = "usd", value = payment_records.minor_units("12.34", "usd") },
+  initiated_at = paid_at,
+  payment_method_details = { type = "custom", custom = { display_name = "newpay", type = "cpmt_123" } },
+  processor_details = { type = "custom", custom = { payment_reference = "npp2358872734k" } },
+  outcome = "guaranteed",
+  guaranteed = { guaranteed_at = paid_at },
+}, {
+  -- Derived from the order, not random: whoever reports it again reports the same payment.
+  idempotency_key = "order-4711-payment",
+})
+
+if record then
+  print(("%s: %d %s guaranteed"):format(record.id, record.amount_guaranteed.value, record.amount_guaranteed.currency))
+  os.exit(0)
+end
+
+io.stderr:write(tostring(err), "\n")
+local advice = {
+  not_sent = "Stripe has not seen it: mend the cause, then report it again.",
+  rejected = "Stripe has refused it and did nothing: correct it, and report it under another idempotency key.",
+  unknown = "It may have been reported: report the same under the same idempotency key to find out.",
+}
+io.stderr:write(advice[err.outcome], "\n")
+os.exit(1)
