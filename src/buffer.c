@@ -8,9 +8,8 @@
 enum { FIRST_CAPACITY = 256 };
 
 void wipe(void *memory, size_t length) {
-  volatile unsigned char *byte = memory;
-  while (length-- > 0)
-    *byte++ = 0;
+  memset(memory, 0, length);
+  __asm__ volatile("" : : "r"(memory) : "memory"); /* the compiler must take it for read */
 }
 
 /* Not realloc: the old block may hold a secret and is wiped before it goes back to the heap. */

@@ -12,22 +12,25 @@
 
 struct sigpipe_guard {
   sigset_t mask; /* the thread's signal mask before */
-  bool blocked_before;
+  bool active;
 };
 
-static inline void sigpipe_block(struct sigpipe_guard *guard) {
+static inline void sigpipe_block(struct sigpipe_guard *guard, bool wanted) {
   sigset_t pipe;
+  guard->active = wanted;
+  if (!wanted)
+    return;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, &guard->mask);
-  guard->blocked_before = sigismember(&guard->mask, SIGPIPE) == 1;
+  guard->active = sigismember(&guard->mask, SIGPIPE) != 1; /* else the host deals with it */
 }
 
 /* Takes back a SIGPIPE that came meanwhile, then restores the mask. */
 static inline void sigpipe_restore(const struct sigpipe_guard *guard) {
   sigset_t pending;
   int signal;
-  if (guard->blocked_before)
+  if (!guard->active)
     return;
   sigemptyset(&pending);
   if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1) {

@@ -27,6 +27,7 @@ struct transport {
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
   size_t idle_count;
+  bool raises_sigpipe;
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
 };
@@ -35,6 +36,12 @@ struct transport {
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static const char *library_fault; /* written by init_library() alone */
+
+/* From 7.87 on, with OpenSSL, libcurl sends with MSG_NOSIGNAL on all paths. */
+static bool can_raise_sigpipe(const curl_version_info_data *info) {
+  bool openssl = info->ssl_version && strncmp(info->ssl_version, "OpenSSL/", 8) == 0;
+  return info->version_num < 0x075700 || !openssl;
+}
 
 static void init_library(void) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -71,6 +78,7 @@ static int on_timer(CURLM *multi, long milliseconds, void *user) {
 
 static bool open_handles(struct transport *transport) {
   transport->pid = getpid();
+  transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
   transport->due = -1;
   transport->poller = poller_open();
   transport->multi = curl_multi_init();
@@ -160,7 +168,7 @@ static void close_handles(struct transport *transport) {
 
 void transport_free(struct transport *transport) {
   struct sigpipe_guard guard;
-  sigpipe_block(&guard);
+  sigpipe_block(&guard, transport->raises_sigpipe);
   if (transport->multi)
     renew_after_fork(transport);
   close_handles(transport);
@@ -227,11 +235,15 @@ static void tell_time(struct transport *transport) {
   curl_multi_socket_action(transport->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
+/* The time comes first: a request that was just started is sent by it, and its answer may then be
+ * waited for in the same step. */
 void transport_step(struct transport *transport, double seconds) {
   struct sigpipe_guard guard;
   renew_after_fork(transport);
+  sigpipe_block(&guard, transport->raises_sigpipe);
+  tell_time(transport);
+  collect_finished(transport);
   double until = transport_timeout(transport);
-  sigpipe_block(&guard);
   tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds);
   tell_time(transport);
   collect_finished(transport);
@@ -252,14 +264,15 @@ static bool is_reusable(const struct transport *transport, const struct exchange
 
 void transport_release(struct transport *transport, struct exchange *exchange) {
   struct sigpipe_guard guard;
-  renew_after_fork(transport);
-  ring_remove(&exchange->link);
   if (is_reusable(transport, exchange)) {
+    ring_remove(&exchange->link);
     ring_insert(&transport->idle, &exchange->link);
     transport->idle_count++;
     return;
   }
-  sigpipe_block(&guard);
+  renew_after_fork(transport);
+  ring_remove(&exchange->link);
+  sigpipe_block(&guard, transport->raises_sigpipe);
   if (exchange->in_flight)
     curl_multi_remove_handle(transport->multi, exchange->easy);
   exchange_free(exchange);
