@@ -3,11 +3,13 @@
     python3 fault_server.py SCRIPT READY LOG
 
 SCRIPT is a JSON file: {"steps": [...], and the options below}. Each request takes the next step;
-the last one repeats; without steps every request is answered with a payment record. READY is
-written, as JSON, once the server can be reached; LOG gets one JSON line for each connection
+the last one repeats; without steps every request is answered with a payment record. When SCRIPT is replaced
+by another file, its steps begin from there; the other options stay as they were. READY is written,
+as JSON, once the server can be reached; LOG gets one JSON line for each connection
 accepted and each request read, always before the answer to it. It runs until it is killed.
 
 Options of the script
+  by_path         {text: steps}: the steps of requests whose path contains this text
   tls             {"certificate": file, "key": file}: speak TLS with this certificate
   tls_fault       "cut": read the ClientHello, close; "stall": never answer it; "old": TLS 1.1 only
   unix            path of a Unix socket to listen on, in place of a TCP port of 127.0.0.1
@@ -67,22 +69,40 @@ class Log:
             self.file.flush()
 
 
+def read_script(path):
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return json.load(file)
+
+
 class Steps:
     """The script's steps: taken one after another, the last one for ever."""
 
-    def __init__(self, steps):
+    def __init__(self, path):
         self.lock = threading.Lock()
-        self.steps = list(steps or [{}])
+        self.path = path
+        self.read_file = None
 
-    def take(self, accepting=False):
+    def refresh(self):
+        """Reads the steps again when the file is another one."""
+        status = os.stat(self.path)
+        file = (status.st_ino, status.st_mtime_ns)
+        if file != self.read_file:
+            script = read_script(self.path)
+            self.steps = list(script.get("steps") or [{}])
+            self.by_path = {text: list(steps) for text, steps in script.get("by_path", {}).items()}
+            self.read_file = file
+
+    def steps_of(self, path):
+        return next((steps for text, steps in self.by_path.items() if text in path), self.steps)
+
+    def take(self, path="", accepting=False):
         """The next step. While accepting: only if it is for a new connection, else None."""
         with self.lock:
-            step = self.steps[0]
-            if accepting and step.get("when") != "accept":
+            self.refresh()
+            steps = self.steps_of(path)
+            if accepting and steps[0].get("when") != "accept":
                 return None
-            if len(self.steps) > 1:
-                self.steps.pop(0)
-            return step
+            return steps.pop(0) if len(steps) > 1 else steps[0]
 
 
 def header_lines(headers):
@@ -191,8 +211,8 @@ class Connection:
             return False
         self.requests += 1
         dropped = self.server.options.get("drop_on_reuse") and self.requests > 1
-        step = {"fault": "close"} if dropped else self.server.steps.take()
         request = self.parse(head)
+        step = {"fault": "close"} if dropped else self.server.steps.take(request["path"])
         if step.get("when") != "headers":
             self.read_body(request)
         self.server.log.write("request", **request)
@@ -231,6 +251,7 @@ class Connection:
             "method": method,
             "path": path,
             "version": version,
+            "head": head.decode("utf-8", "surrogateescape"),
             "headers": headers,
             "body": "",
             "connection": self.number,
@@ -296,10 +317,10 @@ class Connection:
 
 
 class Server:
-    def __init__(self, options, log_path):
-        self.options = options
+    def __init__(self, script_path, log_path):
+        self.options = options = read_script(script_path)
         self.log = Log(log_path)
-        self.steps = Steps(options.get("steps"))
+        self.steps = Steps(script_path)
         self.tls = self.tls_context()
         self.listener = self.listen()
 
@@ -364,8 +385,7 @@ class Server:
 
 def main():
     script, ready, log = sys.argv[1:]
-    with open(script, encoding="utf-8", errors="surrogateescape") as file:
-        server = Server(json.load(file), log)
+    server = Server(script, log)
     server.ready(ready)
     server.accept_all()
     signal.pause()

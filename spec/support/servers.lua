@@ -6,6 +6,7 @@ local files = require "spec.support.files"
 
 local servers = {}
 local running = {}
+local certified = false
 
 local CERTIFICATES = "build/certificates"
 
@@ -59,22 +60,24 @@ end
 
 local function started(server)
   running[server] = true
+  server.log_start = 1
   return setmetatable(server, Server)
 end
 
 -- The lines of the log of one kind, oldest first.
 local function logged(server, event)
   local found = {}
-  for line in (files.read(server.directory .. "/log") or ""):gmatch "([^\n]+)\n" do
+  for line in (files.read(server.directory .. "/log") or ""):sub(server.log_start):gmatch "([^\n]+)\n" do
     local entry = cjson.decode(line)
     if entry.event == event then found[#found + 1] = entry end
   end
   return found
 end
 
----What the server has read so far, oldest first: `method`, `path`, `version`, `body`, `headers`
----(a list of {name, value} as sent), `header` (value by lower-case name), `connection` (its number),
----`tls`, and `complete` (false: the client left in the middle, or the body was not waited for).
+---What the server has read so far, oldest first: `method`, `path`, `version`, `head` (the bytes before
+---the empty line), `body`, `headers` (a list of {name, value} as sent), `header` (value by lower-case
+---name), `connection` (its number), `tls`, and `complete` (false: the client left in the middle, or the
+---body was not waited for).
 ---@return table[]
 function Server:requests()
   local requests = logged(self, "request")
@@ -85,10 +88,22 @@ function Server:requests()
   return requests
 end
 
+---Begins anew with other steps; what was logged before is forgotten. Connections stay as they are.
+---@param steps table[]
+function Server:play(steps)
+  self.log_start = #files.read(self.directory .. "/log") + 1
+  files.write(self.directory .. "/script.new", cjson.encode { steps = steps })
+  assert(os.rename(self.directory .. "/script.new", self.directory .. "/script"))
+end
+
 ---The connections accepted so far, oldest first, those without a request among them.
 ---@return table[]
 function Server:connections()
   return logged(self, "connection")
+end
+
+local function make_certificates()
+  certified = certified or assert(files.shell("spec/support/certificates " .. CERTIFICATES))
 end
 
 -- What `tls` may be, other than the name of a certificate
@@ -109,14 +124,17 @@ end
 ---certificate), "cut", "stall" (the handshake), "old" (TLS 1.1 only), "plain" (it is plain HTTP).
 ---`options.unix`: listen on a Unix socket. `options.listener`: "refuse" or "black_hole".
 ---`options.drop_on_reuse`: read and drop the second request of every connection.
----@param options? {steps: table[]?, tls: any, unix: boolean?, listener: string?, drop_on_reuse: boolean?}
+---`options.by_path`: steps of their own for requests whose path contains a text.
+---@param options? {steps: table[]?, by_path: table<string, table[]>?, tls: any, unix: boolean?, listener: string?,
+---  drop_on_reuse: boolean?}
 ---@return spec.Server
 function servers.start(options)
   options = options or {}
-  assert(files.shell("spec/support/certificates " .. CERTIFICATES))
+  make_certificates()
   local directory = files.temporary_directory()
   local script = {
     steps = options.steps,
+    by_path = options.by_path,
     listener = options.listener,
     drop_on_reuse = options.drop_on_reuse,
     unix = options.unix and directory .. "/socket" or nil,
@@ -159,6 +177,61 @@ function servers.sandbox(options)
   for name, value in text:gmatch "([%w_]+)=([^\n]*)" do sandbox[name] = value end
   sandbox.pid = tonumber(sandbox.pid)
   return started(sandbox)
+end
+
+---Starts an HTTP proxy that carries requests and tunnels, or refuses each with `status`.
+---@param status? integer
+---@return spec.Server
+function servers.proxy(status)
+  local directory = files.temporary_directory()
+  local ready = cjson.decode(launch(("python3 -S spec/support/proxy.py %d %s/ready %s/log"):format(
+    status or 200, directory, directory), directory))
+  local port = math.floor(ready.port)
+  return started { url = "http://127.0.0.1:" .. port, port = port, pid = math.floor(ready.pid), directory = directory }
+end
+
+local NGINX = [[
+daemon off;
+master_process off;
+pid %DIRECTORY%/ready;
+error_log stderr;
+events { worker_connections 100; }
+http {
+  access_log off;
+  client_body_temp_path %DIRECTORY%;
+  proxy_temp_path %DIRECTORY%;
+  fastcgi_temp_path %DIRECTORY%;
+  uwsgi_temp_path %DIRECTORY%;
+  scgi_temp_path %DIRECTORY%;
+  server {
+    listen unix:%DIRECTORY%/socket ssl %HTTP2%;
+    ssl_certificate %CERTIFICATES%/good.pem;
+    ssl_certificate_key %CERTIFICATES%/good.key;
+    default_type application/json;
+    location / {
+      return 200 '{"id":"pr_1","object":"payment_record","protocol":"$server_protocol","tls":"$ssl_protocol"}';
+    }
+  }
+}
+]]
+
+---Starts nginx with TLS on a Unix socket. Every answer is a record whose `protocol` is that of the request.
+---@param http2 boolean whether it offers HTTP/2
+---@return spec.Server
+function servers.nginx(http2)
+  make_certificates()
+  local directory = files.temporary_directory()
+  local here = files.capture "pwd":gsub("\n$", "")
+  local names = {
+    DIRECTORY = directory, CERTIFICATES = here .. "/" .. CERTIFICATES, HTTP2 = http2 and "http2" or "",
+  }
+  files.write(directory .. "/nginx.conf", (NGINX:gsub("%%(%w+)%%", names)))
+  local pid = launch(("PATH=$PATH:/usr/sbin:/usr/local/sbin nginx -p %s -e stderr -c nginx.conf"):format(directory),
+    directory)
+  return started {
+    url = "https://localhost", unix_socket = directory .. "/socket", ca_file = CERTIFICATES .. "/ca.pem",
+    pid = tonumber(pid), directory = directory,
+  }
 end
 
 ---Stops every server that is still running; for teardown.

@@ -1,0 +1,336 @@
+--- The engine under all calls: many in flight, cancel, close, collect, fork.
+
+local cjson = require "cjson"
+local files = require "spec.support.files"
+local payment_records = require "payment_records"
+local payments = require "spec.support.payments"
+local servers = require "spec.support.servers"
+
+local PAYMENT = payments.PAYMENT
+
+-- The server that most cases share, with other steps.
+local shared
+local function playing(steps)
+  shared:play(steps)
+  return shared
+end
+
+setup(function() shared = servers.start() end)
+teardown(servers.stop_all)
+after_each(payments.close_all)
+
+-- Steps a client until `reached()`, for a few seconds at most.
+local function step_until(client, reached)
+  local last = os.time() + 5
+  while not reached() and os.time() <= last do client:step(0.1) end
+  return reached()
+end
+
+local function step_until_done(client)
+  return step_until(client, function() return client:step() == 0 end)
+end
+
+local function error_of(call)
+  local record, err = call:result()
+  assert.is_nil(record)
+  return { err.type, err.outcome, err.attempts }
+end
+
+describe("calls in flight", function()
+  it("are never more than max_in_flight, and all come to an end", function()
+    local server = playing { { delay = 0.02 } }
+    local client, calls, keys = payments.client(server, { max_in_flight = 8 }), {}, {}
+    for i = 1, 100 do calls[i] = client:start("report_payment", PAYMENT) end
+    assert.equal(100, client:step())
+    assert.is_true(step_until_done(client))
+    for _, call in ipairs(calls) do
+      local record, err, response = call:result()
+      assert.is_nil(err)
+      assert.equal("pr_1", record.id)
+      keys[response.idempotency_key] = true
+    end
+    local distinct = 0
+    for _ in pairs(keys) do distinct = distinct + 1 end
+    assert.equal(100, distinct)
+    assert.equal(100, #server:requests())
+    local connections = #server:connections()
+    assert.is_true(connections > 1 and connections <= 8, connections)
+  end)
+
+  it("go out in the order in which they were started", function()
+    local server = playing {}
+    local client, expected, seen = payments.client(server, { max_in_flight = 1 }), {}, {}
+    for i = 1, 20 do
+      expected[i] = "key-" .. i
+      client:start("report_payment", PAYMENT, { idempotency_key = expected[i] })
+    end
+    assert.is_true(step_until_done(client))
+    for i, request in ipairs(server:requests()) do seen[i] = request.header["idempotency-key"] end
+    assert.same(expected, seen)
+  end)
+
+  it("need not wait for each other", function()
+    local server = playing { { fault = "stall" }, {} }
+    local client = payments.client(server)
+    local slow = client:start("report_payment", PAYMENT)
+    step_until(client, function() return #server:requests() == 1 end)
+    local quick = client:start("retrieve_payment_record", "pr_1")
+    assert.is_true(step_until(client, function() return quick:done() end))
+    assert.is_false(slow:done())
+    assert.equal("pr_1", quick:result().id)
+    assert.equal(1, client:step())
+  end)
+
+  it("move while another call is waited for", function()
+    local client = payments.client(playing { { delay = 0.1 } })
+    local call = client:start("report_payment", PAYMENT)
+    assert(client:report_payment(PAYMENT))
+    assert.is_true(step_until(client, function() return call:done() end))
+    assert.equal("pr_1", call:result().id)
+  end)
+
+  it("have no result before their end, and the same one ever after", function()
+    local client = payments.client(playing {})
+    local call = client:start("report_payment", PAYMENT)
+    assert.same({ "canceled_error", "not_sent", 0 }, error_of(call))
+    step_until(client, function() return call:done() end)
+    local record, err, response = call:result()
+    assert.same({ "pr_1", 200 }, { record.id, response.status })
+    assert.is_nil(err)
+    assert.equal(record, (call:result()))
+  end)
+
+  it("are done at once when their data are refused", function()
+    local server = playing {}
+    local client = payments.client(server)
+    local call = client:start("report_payment", { amount_requested = { currency = "usd", value = -1 } })
+    assert.is_true(call:done())
+    assert.same({ "validation_error", "not_sent", 0 }, error_of(call))
+    assert.equal(0, client:step())
+    assert.same({}, server:connections())
+  end)
+
+  it("are counted by step in integers, which waits no longer than asked", function()
+    local client = payments.client(playing { { fault = "stall" } })
+    client:start("report_payment", PAYMENT)
+    local before = os.time()
+    assert.equal("1", tostring(client:step(0.1)))
+    assert.is_true(os.time() - before < 5)
+    assert.equal("0", tostring(payments.client(shared):step(60)))
+  end)
+end)
+
+describe("cancel", function()
+  it("before anything was sent says not_sent", function()
+    local server = playing {}
+    local client = payments.client(server)
+    local call = client:start("report_payment", PAYMENT)
+    call:cancel()
+    assert.is_true(call:done())
+    assert.same({ "canceled_error", "not_sent", 0 }, error_of(call))
+    assert.equal(0, client:step(0.1))
+    assert.same({}, server:connections())
+  end)
+
+  it("in flight says unknown", function()
+    local server = playing { { fault = "stall" } }
+    local client = payments.client(server)
+    local call = client:start("report_payment", PAYMENT)
+    step_until(client, function() return #server:requests() == 1 end)
+    call:cancel()
+    assert.same({ "canceled_error", "unknown", 1 }, error_of(call))
+    assert.equal(select(2, call:result()).idempotency_key, server:requests()[1].header["idempotency-key"])
+    assert.equal(0, client:step())
+  end)
+
+  it("while it connects says not_sent", function()
+    local client = payments.client(servers.start { tls = "stall" })
+    local call = client:start("report_payment", PAYMENT)
+    for _ = 1, 3 do client:step(0.05) end
+    call:cancel()
+    assert.same({ "canceled_error", "not_sent", 0 }, error_of(call))
+  end)
+
+  for status, outcome in pairs { [429] = "rejected", [500] = "unknown" } do
+    it(("while it waits for the next attempt says %s after %d"):format(outcome, status), function()
+      local attempts = 0
+      local body = '{"error":{"type":"api_error","message":"no"}}'
+      local step = { status = status, body = body, headers = { ["Retry-After"] = "4" } }
+      local client = payments.client(playing { step }, {
+        max_retries = 5, on_attempt = function() attempts = attempts + 1 end,
+      })
+      local call = client:start("report_payment", PAYMENT)
+      step_until(client, function() return attempts == 1 end)
+      call:cancel()
+      assert.same({ "canceled_error", outcome, 1 }, error_of(call))
+      assert.equal(0, client:step(0.1))
+      assert.equal(1, #shared:requests())
+    end)
+  end
+
+  it("after the end changes nothing", function()
+    local client = payments.client(playing {})
+    local call = client:start("report_payment", PAYMENT)
+    step_until(client, function() return call:done() end)
+    call:cancel()
+    assert.equal("pr_1", call:result().id)
+  end)
+
+  it("leaves the other calls alone", function()
+    local client, calls = payments.client(playing { { delay = 0.1 } }), {}
+    for i = 1, 10 do calls[i] = client:start("report_payment", PAYMENT) end
+    client:step(0.05)
+    for i = 1, 10, 2 do calls[i]:cancel() end
+    assert.is_true(step_until_done(client))
+    for i = 1, 10 do
+      assert.equal(i % 2 == 0 and "pr_1" or nil, (calls[i]:result() or {}).id)
+    end
+  end)
+
+  it("may come from on_attempt", function()
+    local call
+    local events = 0
+    local client = payments.client(playing { { status = 503, body = "" } }, {
+      max_retries = 3,
+      on_attempt = function()
+        events = events + 1
+        call:cancel()
+      end,
+    })
+    call = client:start("report_payment", PAYMENT)
+    assert.is_true(step_until(client, function() return call:done() end))
+    assert.same({ "canceled_error", "unknown", 1 }, error_of(call))
+    assert.is_true(events <= 2, events)
+    assert.is_nil(select(3, call:result()).callback_error)
+  end)
+end)
+
+describe("the end of a client", function()
+  it("ends each call with a true outcome, and may come twice", function()
+    local server = playing { { fault = "stall" } }
+    local client = payments.client(server, { max_in_flight = 1 })
+    local sent, queued = client:start("report_payment", PAYMENT), client:start("report_payment", PAYMENT)
+    step_until(client, function() return #server:requests() == 1 end)
+    client:close()
+    assert.is_true(sent:done() and queued:done())
+    assert.same({ "canceled_error", "unknown", 1 }, error_of(sent))
+    assert.same({ "canceled_error", "not_sent", 0 }, error_of(queued))
+    client:close()
+    sent:cancel()
+    for _, use in ipairs { "step", "report_payment", "prepare" } do
+      local used, message = pcall(client[use], client, use == "prepare" and "report_payment" or PAYMENT, PAYMENT)
+      assert.is_false(used)
+      assert.truthy(message:find("the client is closed", 1, true), message)
+    end
+    assert.truthy(tostring(client):find "closed")
+  end)
+
+  it("may come from on_attempt", function()
+    local client
+    client = payments.client(playing { { status = 503, body = "" } }, {
+      max_retries = 3, on_attempt = function() client:close() end,
+    })
+    local record, err = client:report_payment(PAYMENT)
+    assert.is_nil(record)
+    assert.same({ "canceled_error", "unknown", 1 }, { err.type, err.outcome, err.attempts })
+  end)
+
+  it("may be the collector's, with calls in flight, and closes the sockets", function()
+    local server = playing { { fault = "stall" } }
+    do
+      local client = payment_records.new { api_key = payments.KEY, api_base = server.url }
+      for _ = 1, 20 do client:start("report_payment", PAYMENT) end
+      step_until(client, function() return #server:requests() == 20 end)
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_false(files.shell(("grep -q ':%04X .* 01 ' /proc/net/tcp"):format(server.port)))
+    assert.equal("pr_1", payments.client(playing {}):report_payment(PAYMENT).id)
+  end)
+
+  it("does not come before that of its calls", function()
+    local call = payment_records.new({ api_key = payments.KEY, api_base = shared.url }):start("report_payment", PAYMENT)
+    collectgarbage()
+    collectgarbage()
+    call:cancel()
+    assert.same({ "canceled_error", "not_sent", 0 }, error_of(call))
+  end)
+end)
+
+describe("on_attempt", function()
+  it("that raises costs no result", function()
+    local client = payments.client(playing {}, { on_attempt = function() error { "boom" } end })
+    local record, _, response = client:report_payment(PAYMENT)
+    assert.equal("pr_1", record.id)
+    assert.same({ "boom" }, response.callback_error)
+  end)
+
+  it("may start a call, and may not step", function()
+    local client, other
+    client = payments.client(playing {}, { on_attempt = function()
+      other = other or client:start("report_payment", PAYMENT)
+      client:step()
+    end })
+    local record, _, response = client:report_payment(PAYMENT)
+    assert.equal("pr_1", record.id)
+    assert.truthy(tostring(response.callback_error):find "callback")
+    assert.is_true(step_until(client, function() return other:done() end))
+    assert.equal("pr_1", other:result().id)
+  end)
+end)
+
+local has_ffi, ffi = pcall(require, "ffi")
+local describe_fork = has_ffi and describe or function() end
+
+-- Only LuaJIT can fork here without another module; the C code under it is the same for all.
+describe_fork("a fork", function()
+  if has_ffi then ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);" end
+
+  -- Runs a function in a child, and returns what it returned there.
+  local function in_child(body)
+    local directory = files.temporary_directory()
+    local pid = ffi.C.fork()
+    if pid == 0 then
+      local ended, result = pcall(body)
+      files.write(directory .. "/result", cjson.encode { ended and result or tostring(result) })
+      ffi.C._exit(0)
+    end
+    ffi.C.waitpid(pid, nil, 0)
+    local result = cjson.decode((assert(files.read(directory .. "/result"))))[1]
+    files.remove(directory)
+    return result
+  end
+
+  it("gives the child connections and keys of its own, and leaves the parent's alone", function()
+    local server = playing {}
+    local client = payments.client(server)
+    assert(client:report_payment(PAYMENT))
+    local child = in_child(function()
+      local record, err, response = client:report_payment(PAYMENT)
+      client:close()
+      return { record and record.id or tostring(err), response.idempotency_key }
+    end)
+    assert.equal("pr_1", child[1])
+    local _, _, response = client:report_payment(PAYMENT)
+    assert.equal(1, response.attempts)
+    local connections, requests = {}, server:requests()
+    for i, request in ipairs(requests) do connections[i] = request.connection - requests[1].connection end
+    assert.same({ 0, 1, 0 }, connections)
+    assert.are_not.equal(child[2], response.idempotency_key)
+  end)
+
+  it("ends in the child what was in flight, and goes on in the parent", function()
+    local server = playing { { delay = 0.3 } }
+    local client = payments.client(server)
+    local call = client:start("report_payment", PAYMENT)
+    step_until(client, function() return #server:requests() == 1 end)
+    local child = in_child(function()
+      client:step()
+      return error_of(call)
+    end)
+    assert.same({ "canceled_error", "unknown", 1 }, child)
+    assert.is_true(step_until(client, function() return call:done() end))
+    assert.equal("pr_1", call:result().id)
+    assert.equal(1, #server:requests())
+  end)
+end)
