@@ -166,10 +166,10 @@ end)
 describe("a call is not made again", function()
   local final = {
     { "400", refusal(400), { outcome = "rejected", retryable = false, type = "invalid_request_error" } },
-    { "401", refusal(401, { type = cjson.null }), { outcome = "rejected", retryable = false,
+    { "401", refusal(401, { type = cjson.null }, { ["Request-Id"] = "req_1" }), { outcome = "rejected", retryable = false,
       type = "authentication_error" } },
     { "402", refusal(402, { type = "card_error" }), { outcome = "rejected", retryable = false, type = "card_error" } },
-    { "403", refusal(403, { type = cjson.null }), { outcome = "rejected", retryable = false,
+    { "403", refusal(403, { type = cjson.null }, { ["Request-Id"] = "req_1" }), { outcome = "rejected", retryable = false,
       type = "permission_error" } },
     { "404", refusal(404, { code = "resource_missing" }), { outcome = "rejected", retryable = false,
       code = "resource_missing" } },
@@ -273,7 +273,10 @@ describe("what is known after two attempts", function()
   local refused = {
     { "cut, then refused", { cut = "body" }, "unknown" },
     { "500, then refused", { status = 500, body = "", after = "close" }, "unknown" },
-    { "429, then refused", { status = 429, body = '{"error":{"message":"slow"}}', after = "close" }, "rejected" },
+    { "429, then refused", { status = 429, body = '{"error":{"type":"rate_limit_error"}}',
+      after = "close" }, "rejected" },
+    { "429 of somebody else's, then refused", { status = 429, body = '{"error":{"message":"slow"}}', after = "close" },
+      "unknown" },
   }
   for _, case in ipairs(refused) do
     it(case[1] .. ": " .. case[3], function()

@@ -161,13 +161,21 @@ describe("each_payment_record", function()
       { requests[1].headers["Stripe-Account"], requests[2].headers["Stripe-Account"] })
   end)
 
-  it("ends at an empty page, whatever it says about more", function()
-    local client, requests = samples.scripted {
-      { status = 200, headers = {}, body = '{"object":"list","has_more":true,"data":[]}' },
-    }
-    assert.same({}, (collect(client:each_payment_record())))
-    assert.equal(1, #requests)
-  end)
+  -- A list that stops short must not pass for a whole one, nor go round in circles.
+  local unusable = {
+    ["promises more, but is empty"] = '{"object":"list","has_more":true,"data":[]}',
+    ["has a record without an id"] = '{"object":"list","has_more":true,"data":[{"id":"pr_1"},{}]}',
+    ["has something that is no record"] = '{"object":"list","has_more":true,"data":["pr_1"]}',
+  }
+  for what, body in pairs(unusable) do
+    it("ends with an error at a page that " .. what, function()
+      local client, requests = samples.scripted({ { status = 200, headers = {}, body = body } }, { max_retries = 0 })
+      local records, err = collect(client:each_payment_record())
+      assert.same({}, records)
+      assert.same({ "response_error", "rejected" }, { err.type, err.outcome })
+      assert.equal(1, #requests)
+    end)
+  end
 end)
 
 describe("each_payment_attempt_record", function()

@@ -33,6 +33,17 @@ static bool is_address_byte(char c) {
   return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || is_digit(c) || c == ':';
 }
 
+/* Labels of a name may not be empty; an address has colons, and something beside them. */
+static bool is_plausible(struct part host) {
+  const char *last = host.text + host.length - 1;
+  if (*host.text == '[')
+    return host.length > 4 && memchr(host.text, ':', host.length);
+  for (const char *c = host.text; c < last; c++)
+    if (c[0] == '.' && c[1] == '.')
+      return false;
+  return *host.text != '.' && *host.text != '-' && *last != '-' && *last != '.';
+}
+
 static bool is_loopback(struct part host) {
   return part_is(host, "127.0.0.1") || part_is(host, "[::1]") || part_is(host, "localhost");
 }
@@ -74,7 +85,7 @@ enum base_url base_url_check(const char *url, size_t length) {
   bool secure = part_starts(&rest, "https://");
   if (!secure && !part_starts(&rest, "http://"))
     return BASE_URL_INVALID;
-  if (!take_host(&rest, &host) || !take_port(&rest))
+  if (!take_host(&rest, &host) || !is_plausible(host) || !take_port(&rest))
     return BASE_URL_INVALID;
   if (rest.length > 0 && !part_is(rest, "/"))
     return BASE_URL_INVALID;

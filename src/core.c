@@ -18,6 +18,7 @@ __attribute__((visibility("default"))) int luaopen_payment_records_core(lua_Stat
   const char *fault = transport_library_fault();
   if (fault)
     return luaL_error(L, "payment_records: %s", fault);
+  lua_encode_register(L);
   lua_error_register(L);
   lua_call_register(L);
   lua_client_register(L);

@@ -26,7 +26,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
-  if (length > PR_MAX_HEADERS_SIZE - exchange->headers.lines.length) {
+  if (exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
+      exchange->headers.count >= PR_MAX_HEADERS) {
     exchange->too_large = true;
     return CURL_WRITEFUNC_ERROR;
   }
@@ -78,6 +79,7 @@ static bool set_safety(CURL *easy, const struct transport_options *options) {
   failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   failed |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
+  failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   if (options->ca_file)
     failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
   if (options->unix_socket)
@@ -90,11 +92,12 @@ static bool set_trust(CURL *easy, const struct transport_options *options) {
   return !options->ca_file || curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
 }
 
-static bool set_connection(CURL *easy) {
+static bool set_connection(CURL *easy, const struct transport_options *options) {
   unsigned failed = 0;
   failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  /* To wait for a connection that others share pays where it may be HTTP/2: over TLS. */
+  failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->plain ? 0L : 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 60L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, 600L);
   /* A libcurl without HTTP/2 refuses this, and does with HTTP/1.1. */
@@ -109,7 +112,7 @@ struct exchange *exchange_new(const struct transport_options *options) {
   exchange->easy = curl_easy_init();
   CURL *easy = exchange->easy;
   if (easy && set_callbacks(easy, exchange) && set_safety(easy, options) &&
-      set_trust(easy, options) && set_connection(easy))
+      set_trust(easy, options) && set_connection(easy, options))
     return exchange;
   exchange_free(exchange);
   return NULL;
@@ -212,6 +215,8 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
 
 void transport_answer(struct exchange *exchange, struct answer *answer) {
   *answer = (struct answer){.sends = transport_sends(exchange), .headers = &exchange->headers};
+  if (exchange->abandoned && answer->sends == 0)
+    answer->sends = 1; /* the parent may be sending it by now */
   answer->fault = exchange_fault(exchange, answer->sends);
   answer->body = buffer_text(&exchange->body);
   answer->body_length = exchange->body.length;

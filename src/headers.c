@@ -75,6 +75,7 @@ static const struct {
 
 void headers_clear(struct headers *headers) {
   buffer_clear(&headers->lines);
+  headers->count = 0;
   headers->should_retry = SHOULD_RETRY_ABSENT;
   headers->retry_after = -1;
   headers->replayed = false;
@@ -85,6 +86,7 @@ void headers_free(struct headers *headers) {
 }
 
 void headers_add(struct headers *headers, struct header header) {
+  headers->count++;
   buffer_append(&headers->lines, header.name, header.name_length);
   buffer_append_text(&headers->lines, ": ");
   buffer_append(&headers->lines, header.value, header.value_length);

@@ -15,7 +15,8 @@ enum should_retry {
 };
 
 struct headers {
-  struct buffer lines;            /* "Name: value\n"…, of the last header block */
+  struct buffer lines; /* "Name: value\n"…, of the last header block */
+  size_t count;
   enum should_retry should_retry; /* Stripe-Should-Retry; contradicting lines are a conflict */
   double retry_after;             /* seconds; negative: absent, or a date (Stripe sends none) */
   bool replayed;                  /* Idempotent-Replayed: true */

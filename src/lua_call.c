@@ -5,6 +5,7 @@
 #include "lua_engine.h"
 #include "lua_error.h"
 #include "lua_record.h"
+#include "lua_redact.h"
 #include "lua_request.h"
 #include "lua_response.h"
 #include "random.h"
@@ -13,19 +14,21 @@
 
 enum { RECORD = 1, ERROR = 2, RESPONSE = 3 }; /* places in the store of a call */
 
-/* Frees what a call holds. Safe to run twice, and after its client was collected. */
-static void release_call(struct call *call) {
-  if (call->client)
-    engine_forget(call);
+void lua_call_free_request(struct call *call) {
   buffer_free(&call->url);
   buffer_free(&call->headers);
-  buffer_free(&call->body);
+  buffer_free(&call->message);
+  form_free(&call->form);
+  headers_free(&call->carried);
 }
 
+/* Safe to run twice, and after the client was collected. */
 static int collect_call(lua_State *L) {
   struct call *call = luaL_checkudata(L, 1, CALL_TYPE);
-  release_call(call);
+  if (call->client)
+    engine_forget(call);
   call->client = NULL;
+  lua_call_free_request(call);
   return 0;
 }
 
@@ -63,17 +66,18 @@ static void store_result(lua_State *L, int call_index) {
   lua_pop(L, 1);
 }
 
-struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int first) {
+struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int first,
+                           bool *refused) {
   struct client *client = lua_check_open_client(L, 1);
   struct arguments arguments = lua_request_arguments(L, endpoint, first);
   struct call *call = push_empty_call(L, client, endpoint);
-  size_t path_length;
-  if (lua_request_build(L, &arguments, call, &path_length)) {
-    engine_enqueue(L, 1, call);
+  *refused = !lua_request_build(L, &arguments, call);
+  if (client->closed) /* by a finalizer that ran meanwhile */
+    luaL_error(L, "the client is closed");
+  if (!*refused)
     return call;
-  }
   lua_pushnil(L);
-  lua_error_of_validation(L, &client->message, path_length);
+  lua_insert(L, -2);
   lua_response_push(L, call, NULL);
   store_result(L, -4);
   return call;
@@ -105,57 +109,62 @@ static double wait_before_retry(const struct call *call, const struct verdict *v
   return late ? -1 : delay;
 }
 
-/* Calls on_attempt with the event on top of the stack. What it raises must not cost the caller the
- * result: it becomes response.callback_error. */
-static void call_back(lua_State *L, int client_index, struct client *client, int call_index) {
-  compat_getstore(L, client_index);
-  lua_getfield(L, -1, "on_attempt");
-  lua_pushvalue(L, -3);
-  client->in_callback = true;
-  int failed = lua_pcall(L, 1, 0, 0);
-  client->in_callback = false;
-  if (failed) {
-    compat_getstore(L, call_index);
-    lua_insert(L, -2);
-    lua_setfield(L, -2, "callback_error");
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
+enum { CLIENT = 1, CALL = 2, STORE = 3, EVENT = 4 }; /* stack indexes while settling */
 
-static void report_attempt(lua_State *L, int client_index, struct call *call, int call_index,
-                           const struct answer *answer, double wait) {
-  compat_getstore(L, client_index);
-  lua_getfield(L, -1, "on_attempt");
-  bool wanted = lua_isfunction(L, -1) && call->state == CALL_ON_WIRE;
-  lua_pop(L, 2);
-  if (!wanted)
+/* Pushes the event of the attempt, if somebody wants it; otherwise nil. The record, Stripe's error
+ * table or nil is on top. */
+static void push_event(lua_State *L, const struct call *call, const struct verdict *verdict,
+                       double wait) {
+  lua_getfield(L, STORE, "on_attempt");
+  bool wanted = lua_isfunction(L, -1) && call->state == CALL_ON_WIRE && !call->client->in_callback;
+  lua_pop(L, 1);
+  if (!wanted) {
+    lua_pushnil(L);
     return;
-  lua_response_push_event(L, call, answer, wait);
-  call_back(L, client_index, call->client, call_index);
-  lua_pop(L, 1);
+  }
+  const char *type = verdict->outcome == OUTCOME_DONE ? NULL : lua_error_type(L, call->answer);
+  lua_response_push_event(L, call, type, wait);
 }
 
-static void copy_callback_error(lua_State *L, int call_index, int response_index) {
-  compat_getstore(L, call_index);
-  lua_getfield(L, -1, "callback_error");
-  lua_setfield(L, response_index, "callback_error");
-  lua_pop(L, 1);
+/* What on_attempt raised, on top of the stack, must not cost the caller the result: it becomes
+ * response.callback_error. */
+static void keep_callback_error(lua_State *L, const struct call *call) {
+  int error = lua_gettop(L);
+  compat_getstore(L, CALL);
+  if (call->state == CALL_DONE)
+    lua_rawgeti(L, -1, RESPONSE);
+  lua_pushvalue(L, error);
+  lua_setfield(L, -2, "callback_error");
 }
 
-/* With the record, or the error table or nil, on top: makes the result and ends the call. */
-static void finish(lua_State *L, struct call *call, int call_index, const struct answer *answer,
-                   const struct verdict *verdict) {
+/* Calls on_attempt. The call has left the wire by now, so the callback may do anything but wait. */
+static void call_back(lua_State *L, const struct call *call) {
+  lua_settop(L, EVENT);
+  if (lua_isnil(L, EVENT))
+    return;
+  lua_getfield(L, STORE, "on_attempt");
+  lua_pushvalue(L, EVENT);
+  call->client->in_callback = true;
+  if (lua_pcall(L, 1, 0, 0) != 0)
+    keep_callback_error(L, call);
+  call->client->in_callback = false;
+}
+
+/* With the record, or the error table or nil, on top: makes the result. */
+static void make_result(lua_State *L, const struct call *call, const struct verdict *verdict) {
   if (verdict->outcome == OUTCOME_DONE) {
     lua_pushnil(L);
   } else {
-    lua_error_of_answer(L, call, answer, verdict);
+    lua_error_of_answer(L, call, call->answer, verdict);
     lua_pushnil(L);
     lua_insert(L, -2);
   }
-  lua_response_push(L, call, answer);
-  copy_callback_error(L, call_index, lua_gettop(L));
-  store_result(L, call_index);
+  lua_response_push(L, call, call->answer);
+  compat_getstore(L, CALL);
+  lua_getfield(L, -1, "callback_error");
+  lua_setfield(L, -3, "callback_error");
+  lua_pop(L, 1);
+  store_result(L, CALL);
 }
 
 static void remember(struct call *call, const struct attempt_end *end, enum outcome outcome) {
@@ -164,39 +173,26 @@ static void remember(struct call *call, const struct attempt_end *end, enum outc
   call->refused = call->refused || (end->fault == FAULT_NONE && outcome == OUTCOME_REJECTED);
 }
 
-void lua_call_settle(lua_State *L, int client, struct call *call, const struct answer *answer) {
-  int top = lua_gettop(L);
-  luaL_checkstack(L, 16, NULL);
-  engine_push_call(L, client, call);
-  int call_index = lua_gettop(L);
-  compat_getstore(L, client);
-  struct attempt_end end = end_of(call, answer);
-  lua_record_read(L, call_index + 1, call->endpoint, answer, &end);
+int lua_call_settle(lua_State *L) {
+  struct call *call = lua_touserdata(L, CALL);
+  luaL_checkstack(L, 20, NULL);
+  compat_getstore(L, CLIENT);
+  struct attempt_end end = end_of(call, call->answer);
+  lua_record_read(L, STORE, call->endpoint, call->answer, &end);
   struct verdict verdict = retry_decide(&end);
-  call->attempts = call->earlier_attempts + answer->sends;
-  double wait = wait_before_retry(call, &verdict, answer);
-  report_attempt(L, client, call, call_index, answer, wait);
-  if (call->state == CALL_DONE) { /* the callback canceled it, or closed the client */
-    lua_settop(L, top);
-    return;
-  }
+  double wait = wait_before_retry(call, &verdict, call->answer);
+  call->attempts = call->earlier_attempts + call->answer->sends;
+  if (verdict.outcome != OUTCOME_DONE)
+    lua_redact_value(L, call);
+  push_event(L, call, &verdict, wait);
+  lua_insert(L, EVENT);
   if (wait < 0)
-    finish(L, call, call_index, answer, &verdict);
+    make_result(L, call, &verdict);
   remember(call, &end, verdict.outcome);
-  engine_leave(L, client, call, wait);
-  lua_settop(L, top);
-}
-
-static unsigned sends_so_far(const struct call *call) {
-  if (call->exchange)
-    return transport_sends(call->exchange);
-  return call->state == CALL_ON_WIRE ? 1 : 0; /* in the hands of the user's transport */
-}
-
-void lua_call_cancel(lua_State *L, int client, struct call *call, const char *reason) {
-  struct answer answer = {.fault = FAULT_CANCELED, .message = reason, .sends = sends_so_far(call)};
-  if (call->state != CALL_DONE)
-    lua_call_settle(L, client, call, &answer);
+  engine_leave(L, CLIENT, call, wait);
+  call->settling = false;
+  call_back(L, call);
+  return 0;
 }
 
 int lua_call_push_result(lua_State *L, int index) {
@@ -224,16 +220,16 @@ static int call_result(lua_State *L) {
   return 2;
 }
 
-/* Lua: call:cancel(). Ends the call as canceled, with a true outcome; does nothing when it is done.
- */
+/* Lua: call:cancel([reason]). Ends the call as canceled, with a true outcome; does nothing when it
+ * is done. */
 static int call_cancel(lua_State *L) {
   struct call *call = lua_check_call(L, 1);
+  const char *reason = luaL_optstring(L, 2, "the call was canceled by the program");
   if (call->state == CALL_DONE)
     return 0;
   compat_getstore(L, 1);
   lua_getfield(L, -1, "client");
-  lua_call_cancel(L, lua_gettop(L), call, "the call was canceled by the program");
-  return 0;
+  return engine_cancel(L, lua_gettop(L), call, reason) ? 0 : lua_error(L);
 }
 
 void lua_call_register(lua_State *L) {

@@ -162,8 +162,6 @@ static bool check_metadata_value(struct walk *walk) {
 }
 
 static bool check_metadata_key(struct walk *walk, const struct table_key *key) {
-  if (key->length == 0)
-    return walk_fault(walk, "expected a name that is not empty");
   if (memchr(key->name, '[', key->length) || memchr(key->name, ']', key->length))
     return walk_fault(walk, "metadata names may not contain [ or ]");
   lua_pushlstring(walk->L, key->name, key->length);

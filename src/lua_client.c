@@ -27,56 +27,53 @@ struct client *lua_check_open_client(lua_State *L, int index) {
 static void orphan_calls(const struct ring_link *ring) {
   for (struct call *call; (call = ring_first(ring)) != NULL;) {
     ring_remove(&call->link);
+    call->timer.place = 0;
     call->exchange = NULL;
     call->client = NULL;
     call->state = CALL_DONE;
   }
 }
 
-/* Frees what a client holds and wipes its key. Safe to run twice. */
-static void release_client(struct client *client) {
+void lua_client_release(struct client *client) {
   client->closed = true;
   orphan_calls(&client->ready);
-  orphan_calls(&client->on_wire);
-  orphan_calls(&client->waiting);
+  orphan_calls(&client->started);
   if (client->transport)
     transport_free(client->transport);
   client->transport = NULL;
+  timers_free(&client->timers);
   lua_options_free(&client->options);
-  form_free(&client->form);
-  buffer_free(&client->message);
   buffer_free(&client->user_agent);
-  headers_free(&client->carried);
 }
 
 static int collect_client(lua_State *L) {
-  release_client(check_client(L, 1));
+  lua_client_release(check_client(L, 1));
   return 0;
 }
 
 /* Lua: client:close(). Calls in flight end as canceled, each with a true outcome. May be called
  * twice. */
 static int client_close(lua_State *L) {
-  struct client *client = check_client(L, 1);
-  if (client->closed)
+  if (check_client(L, 1)->closed || engine_close(L, 1))
     return 0;
-  client->closed = true;
-  engine_cancel_all(L, 1, "the client was closed before the call was done");
-  release_client(client);
-  return 0;
+  return lua_error(L);
 }
 
 static struct client *push_empty_client(lua_State *L) {
   struct client *client = compat_newuserdata(L, sizeof *client);
   memset(client, 0, sizeof *client);
   ring_init(&client->ready);
-  ring_init(&client->on_wire);
-  ring_init(&client->waiting);
-  headers_clear(&client->carried);
+  ring_init(&client->started);
   luaL_setmetatable(L, CLIENT_TYPE);
   lua_newtable(L);
   compat_setstore(L, -2);
   return client;
+}
+
+/* Pushes the value of an option, read raw. */
+static void push_option(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, 1);
 }
 
 /* Copies what stays a Lua value from the options at index 1 to the client's store. */
@@ -84,39 +81,58 @@ static void fill_store(lua_State *L, int client_index) {
   compat_getstore(L, client_index);
   lua_record_push_decoder(L);
   lua_setfield(L, -2, "decode");
-  lua_getfield(L, 1, "null");
+  lua_pushcfunction(L, lua_call_settle);
+  lua_setfield(L, -2, "settle");
+  push_option(L, "null");
   lua_setfield(L, -2, "null");
-  lua_getfield(L, 1, "on_attempt");
+  push_option(L, "on_attempt");
   lua_setfield(L, -2, "on_attempt");
   lua_pop(L, 1);
 }
 
-/* Appends a field of app_info, which is on top of the stack, if it is there. */
-static void append_app_info(lua_State *L, struct buffer *agent, const char *name,
-                            const char *before, const char *after) {
-  lua_getfield(L, -1, name);
-  const char *text = lua_tostring(L, -1);
-  for (const char *c = text; c && *c; c++)
-    if (*c < ' ' || *c > '~')
-      luaL_error(L, "option app_info.%s: expected printable ASCII", name);
-  if (text) {
-    buffer_append_text(agent, before);
-    buffer_append_text(agent, text);
-    buffer_append_text(agent, after);
-  }
-  lua_pop(L, 1);
+static const struct {
+  const char *name, *before, *after;
+} agent_parts[] = {{"name", " ", ""}, {"version", "/", ""}, {"url", " (", ")"}};
+
+enum { AGENT_PARTS = sizeof agent_parts / sizeof agent_parts[0] };
+
+/* A field of app_info: its name and its value are on top of the stack. */
+static void check_agent_part(lua_State *L) {
+  size_t length = 0, i = 0;
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+  while (i < AGENT_PARTS && strcmp(agent_parts[i].name, name) != 0)
+    i++;
+  if (i == AGENT_PARTS)
+    luaL_error(L, "option app_info: expected name, version and url, got another field");
+  for (i = 0; i < length; i++)
+    if (text[i] < ' ' || text[i] > '~')
+      text = NULL, length = 0;
+  if (!text)
+    luaL_error(L, "option app_info.%s: expected printable ASCII", name);
 }
 
 /* "PaymentRecordsLua/0.1.0 name/version (url)" */
 static void write_user_agent(lua_State *L, struct buffer *agent) {
   buffer_append_text(agent, "PaymentRecordsLua/" PR_VERSION);
-  lua_getfield(L, 1, "app_info");
-  if (lua_istable(L, -1)) {
-    append_app_info(L, agent, "name", " ", "");
-    append_app_info(L, agent, "version", "/", "");
-    append_app_info(L, agent, "url", " (", ")");
+  push_option(L, "app_info");
+  if (lua_isnil(L, -1))
+    return;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    check_agent_part(L);
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  for (size_t i = 0; i < AGENT_PARTS; i++) {
+    lua_pushstring(L, agent_parts[i].name);
+    lua_rawget(L, -2);
+    if (lua_isstring(L, -1)) {
+      buffer_append_text(agent, agent_parts[i].before);
+      buffer_append_text(agent, lua_tostring(L, -1));
+      buffer_append_text(agent, agent_parts[i].after);
+    }
+    lua_pop(L, 1);
+  }
 }
 
 static void open_transport(lua_State *L, struct client *client) {
@@ -134,7 +150,7 @@ int lua_client_new(lua_State *L) {
   struct options options;
   lua_settop(L, 1);
   lua_options_read_client(L, 1, &options);
-  lua_getfield(L, 1, "api_key");
+  push_option(L, "api_key");
   if (lua_isnil(L, -1))
     return luaL_error(
         L, "no API key: give the option api_key, a string or a function that returns one");
@@ -155,28 +171,46 @@ int lua_client_new(lua_State *L) {
  * The upvalue is the place of the call in the endpoint table. */
 static int client_call(lua_State *L) {
   const struct endpoint *endpoint = &endpoints[lua_tointeger(L, lua_upvalueindex(1))];
-  const struct call *call = lua_call_push(L, endpoint, 2);
+  const struct client *client = lua_check_open_client(L, 1);
+  bool refused;
+  engine_check_idle(L, client);
+  if (client->options.carried)
+    return luaL_error(L, "the option transport works with require \"payment_records\" only");
+  struct call *call = lua_call_push(L, endpoint, 2, &refused);
   int index = lua_gettop(L);
-  engine_run(L, 1, call);
+  if (!refused)
+    engine_enqueue(L, 1, call);
+  if (!engine_run(L, 1, call))
+    return lua_error(L);
   return lua_call_push_result(L, index);
+}
+
+/* Pushes the call named by argument 2, with its own arguments after it. */
+static struct call *push_named_call(lua_State *L, bool *refused) {
+  lua_check_open_client(L, 1);
+  const struct endpoint *endpoint = lua_options_check_endpoint(L, 2);
+  lua_remove(L, 2);
+  return lua_call_push(L, endpoint, 2, refused);
 }
 
 /* Lua: client:start(name, [id, ]params[, options]) -> call. Nothing is sent before the next step.
  */
 static int client_start(lua_State *L) {
-  lua_check_open_client(L, 1);
-  const struct endpoint *endpoint = lua_options_check_endpoint(L, 2);
-  lua_remove(L, 2);
-  lua_call_push(L, endpoint, 2);
+  bool refused;
+  struct call *call = push_named_call(L, &refused);
+  if (!refused)
+    engine_enqueue(L, 1, call);
   return 1;
 }
 
-/* Lua: client:step([seconds]) -> number of unfinished calls. Without seconds nothing is waited for.
- */
+/* Lua: client:step([seconds]) -> number of unfinished calls. Without seconds nothing is waited
+ * for. */
 static int client_step(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
   double seconds = luaL_optnumber(L, 2, 0);
-  engine_step(L, 1, seconds > 0 ? seconds : 0);
+  engine_check_idle(L, client);
+  if (!engine_step(L, 1, seconds > 0 ? seconds : 0))
+    return lua_error(L);
   lua_pushinteger(L, (lua_Integer)client->unfinished);
   return 1;
 }
@@ -193,48 +227,51 @@ static int client_timeout(lua_State *L) {
 
 /* Lua: client:prepare(name, …) -> request | nil, error. Sends nothing. */
 static int client_prepare(lua_State *L) {
-  client_start(L);
-  int index = lua_gettop(L);
-  struct call *call = lua_check_call(L, index);
-  if (call->state == CALL_DONE) {
-    lua_call_push_result(L, index);
+  bool refused;
+  struct call *call = push_named_call(L, &refused);
+  if (refused) {
+    lua_call_push_result(L, lua_gettop(L));
     lua_pop(L, 1);
     return 2;
   }
-  call->request.timeout = call->timeout;
-  call->request.connect_timeout = call->connect_timeout;
   lua_request_push(L, call, false);
-  engine_leave(L, 1, call, -1);
+  lua_call_free_request(call);
   return 1;
 }
 
-/* Lua: client:take() -> call, request | nil. For a transport of the user's: what to send next. */
+/* Lua: client:take([call[, beyond]]) -> call, request | nil. For a transport of the user's: what to
+ * send next; with a call, that one or none. `beyond`: even if the wire has no room for it. */
 static int client_take(lua_State *L) {
-  const struct call *call = check_client(L, 1)->closed ? NULL : engine_take(L, 1);
+  const struct client *client = check_client(L, 1);
+  const struct call *only = lua_isnoneornil(L, 2) ? NULL : lua_check_call(L, 2);
+  struct call *call =
+      client->closed ? NULL : engine_next_to_carry(client, only, lua_toboolean(L, 3) != 0);
   if (!call) {
     lua_pushnil(L);
     return 1;
   }
   engine_push_call(L, 1, call);
+  engine_aim(call);
   lua_request_push(L, call, true);
+  engine_carry(call); /* after all that may raise */
   return 2;
 }
 
-static void read_response(lua_State *L, struct client *client, struct answer *answer) {
+static void read_response(lua_State *L, struct call *call, struct answer *answer) {
   size_t length = 0;
   long long status = 0;
   lua_getfield(L, 3, "status");
   walk_to_integer(L, -1, &status);
   lua_getfield(L, 3, "headers");
-  lua_response_read_headers(L, lua_gettop(L), &client->carried);
+  lua_response_read_headers(L, lua_gettop(L), &call->carried);
   lua_getfield(L, 3, "body");
   const char *body = lua_tolstring(L, -1, &length);
   *answer = (struct answer){.sends = 1,
                             .status = (long)status,
-                            .headers = &client->carried,
+                            .headers = &call->carried,
                             .body = body ? body : "",
                             .body_length = length};
-  if (length > (size_t)client->options.max_response_bytes) {
+  if (length > call->request.max_response_bytes) {
     answer->fault = FAULT_TOO_LARGE;
     answer->message = "the answer is larger than max_response_bytes allows";
   }
@@ -242,21 +279,20 @@ static void read_response(lua_State *L, struct client *client, struct answer *an
 
 /* Lua: client:deliver(call, response | nil[, message]). What the user's transport returned. */
 static int client_deliver(lua_State *L) {
-  struct client *client = check_client(L, 1);
+  const struct client *client = check_client(L, 1);
   struct call *call = lua_check_call(L, 2);
   struct answer answer;
   lua_settop(L, 4);
   if (call->state != CALL_ON_WIRE || call->client != client)
-    return 0; /* canceled meanwhile, or the client was closed */
+    return 0; /* it took too long, or was canceled, or the client was closed */
   if (lua_istable(L, 3)) {
-    read_response(L, client, &answer);
+    read_response(L, call, &answer);
   } else {
     const char *message = lua_tostring(L, 4);
     answer = (struct answer){.fault = FAULT_BROKEN, .sends = 1};
     answer.message = message ? message : "the transport returned no response";
   }
-  lua_call_settle(L, 1, call, &answer);
-  return 0;
+  return engine_settle(L, 1, call, &answer) ? 0 : lua_error(L);
 }
 
 static int client_tostring(lua_State *L) {

@@ -5,7 +5,9 @@
 
 #include "form.h"
 #include "lua_options.h"
+#include "payment_records.h"
 #include "ring.h"
+#include "timers.h"
 #include "transport.h"
 
 #pragma GCC visibility push(hidden)
@@ -20,49 +22,59 @@ enum call_state {
   CALL_DONE
 };
 
-/* A call is in one ring of its client, according to its state, until it is done; so long it is kept
- * from the collector by client's store. Its own store (the userdata's table) has the result:
- * [1] record, [2] error, [3] response, and "client". */
+/* A call is in a ring of its client until it is done; so long the client's store keeps it from the
+ * collector. Its own store (the userdata's table) has the result: [1] record, [2] error,
+ * [3] response; and "client". */
 struct call {
   struct ring_link link;
+  struct timer timer;    /* ready: its deadline. On the wire: when the attempt has taken too long.
+                            Waiting: when the next attempt begins */
   struct client *client; /* NULL once the client was collected */
   const struct endpoint *endpoint;
   enum call_state state;
-  int anchor; /* where the client's store keeps it; LUA_NOREF when it does not */
+  int anchor;    /* where the client's store keeps it; LUA_NOREF when it does not */
+  bool settling; /* an attempt's end is being looked at: nothing else may end it now */
 
   /* The request: the same bytes for every attempt. */
-  struct buffer url, headers, body;
-  char idempotency_key[256];
+  struct buffer url, headers;
+  struct form form;      /* its body is the request's */
+  struct buffer message; /* scratch: a fault's description */
+  char idempotency_key[PR_MAX_HEADER_VALUE + 1];
   double timeout, connect_timeout;
-  size_t max_response_bytes;
   struct request request;
 
   /* How far it is. Times are those of clock_seconds(). */
   double started, attempt_started, deadline; /* deadline 0: none */
-  double due;                                /* of the next attempt, while waiting */
   int retries, max_retries;
   unsigned attempts, earlier_attempts; /* that went over the wire: in all, and before this one */
   bool doubt;                          /* some attempt ended unknown */
   bool refused;                        /* some attempt was seen, and refused */
   struct exchange *exchange;           /* while on libcurl's wire */
+  const struct answer *answer;         /* while settling */
+  struct headers carried;              /* that the user's transport returned */
 };
 
-/* Its store (the userdata's table): "decode" (lua-cjson's), "null", "on_attempt", and the anchored
- * calls. */
+/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "null", "on_attempt", and the
+ * anchored calls. */
 struct client {
   struct options options;
-  struct form form;       /* scratch: the body that is being written */
-  struct buffer message;  /* scratch: a fault's description */
-  struct headers carried; /* scratch: the headers that a user's transport returned */
   struct buffer user_agent;
-  struct transport *transport;              /* NULL when carried or closed */
-  struct ring_link ready, on_wire, waiting; /* of calls; waiting is in the order of time */
-  size_t on_wire_count, unfinished;
-  bool closed, in_callback;
+  struct transport *transport; /* NULL when carried or closed */
+  struct ring_link ready;      /* calls in the order of their turn */
+  struct ring_link started;    /* calls on the wire, and those that wait for their next attempt */
+  struct timers timers;        /* of all calls that are not done */
+  size_t on_wire, unfinished;
+  unsigned busy;    /* attempts' ends being looked at: code of the user's may run meanwhile */
+  bool in_callback; /* of on_attempt */
+  bool closed;      /* for the user; what it holds is released when it is not busy */
 };
 
 /* The client at `index`. Raises when it is something else, or closed. */
 struct client *lua_check_open_client(lua_State *L, int index);
+
+/* Frees what a client holds and wipes its key; its calls are left without one. Safe to run twice.
+ */
+void lua_client_release(struct client *client);
 
 /* Lua: new(options) -> client. */
 int lua_client_new(lua_State *L);

@@ -90,12 +90,15 @@ static int collect_form(lua_State *L) {
 struct form *lua_push_form(lua_State *L) {
   struct form *form = lua_newuserdata(L, sizeof *form);
   *form = (struct form){.depth = 0};
-  if (luaL_newmetatable(L, FORM_TYPE)) {
-    lua_pushcfunction(L, collect_form);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  luaL_setmetatable(L, FORM_TYPE);
   return form;
+}
+
+void lua_encode_register(lua_State *L) {
+  luaL_newmetatable(L, FORM_TYPE);
+  lua_pushcfunction(L, collect_form);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
 }
 
 /* The message has a form's buffer of its own, so that it too is freed when something raises. */

@@ -15,6 +15,9 @@ int lua_encode(lua_State *L);
  * must survive errors. */
 struct form *lua_push_form(lua_State *L);
 
+/* Creates the metatable of such a userdata. */
+void lua_encode_register(lua_State *L);
+
 #pragma GCC visibility pop
 
 #endif

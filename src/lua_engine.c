@@ -6,8 +6,16 @@
 
 #include <poll.h>
 
+/* Seconds that libcurl is given to end an attempt by its own clock, which says better what took so
+ * long; but it does not watch transfers that wait for a connection. */
+#define GRACE 0.05
+
 static struct client *client_at(lua_State *L, int index) {
   return lua_touserdata(L, index);
+}
+
+static struct call *call_of(struct timer *timer) {
+  return (struct call *)(void *)((char *)timer - offsetof(struct call, timer));
 }
 
 void engine_push_call(lua_State *L, int client, const struct call *call) {
@@ -16,28 +24,46 @@ void engine_push_call(lua_State *L, int client, const struct call *call) {
   lua_remove(L, -2);
 }
 
-void engine_enqueue(lua_State *L, int client, struct call *call) {
-  compat_getstore(L, client);
+void engine_check_idle(lua_State *L, const struct client *client) {
+  if (client->busy > 0)
+    luaL_error(
+        L, "the client is at work: a callback may start and cancel calls, but not wait for them");
+}
+
+static void make_ready(struct call *call) {
+  struct client *client = call->client;
+  call->state = CALL_READY;
+  ring_insert(&client->ready, &call->link);
+  if (call->deadline > 0)
+    timers_set(&client->timers, &call->timer, call->deadline);
+  else
+    timers_clear(&client->timers, &call->timer);
+}
+
+void engine_enqueue(lua_State *L, int client_index, struct call *call) {
+  struct client *client = call->client;
+  if (!timers_reserve(&client->timers, client->unfinished + 1))
+    luaL_error(L, "not enough memory");
+  compat_getstore(L, client_index);
   lua_pushvalue(L, -2);
   call->anchor = luaL_ref(L, -2);
   lua_pop(L, 1);
-  call->state = CALL_READY;
-  ring_insert(&call->client->ready, &call->link);
-  call->client->unfinished++;
+  client->unfinished++;
+  make_ready(call);
 }
 
-/* Its place among the calls that wait, by time. */
-static void insert_waiting(struct client *client, struct call *call) {
-  struct ring_link *place = client->waiting.previous;
-  while (place != &client->waiting && ((struct call *)(void *)place)->due > call->due)
-    place = place->previous;
-  ring_insert(place->next, &call->link);
+static void drop_anchor(lua_State *L, int client_index, struct call *call) {
+  compat_getstore(L, client_index);
+  luaL_unref(L, -1, call->anchor);
+  lua_pop(L, 1);
+  call->anchor = LUA_NOREF;
 }
 
 static void leave_wire(struct client *client, struct call *call) {
   ring_remove(&call->link);
+  timers_clear(&client->timers, &call->timer);
   if (call->state == CALL_ON_WIRE)
-    client->on_wire_count--;
+    client->on_wire--;
   if (call->exchange && client->transport)
     transport_release(client->transport, call->exchange);
   call->exchange = NULL;
@@ -48,17 +74,15 @@ void engine_leave(lua_State *L, int client_index, struct call *call, double wait
   leave_wire(client, call);
   if (wait >= 0) {
     call->state = CALL_WAITING;
-    call->due = clock_seconds() + wait;
     call->retries++;
-    insert_waiting(client, call);
+    ring_insert(&client->started, &call->link);
+    timers_set(&client->timers, &call->timer, clock_seconds() + wait);
     return;
   }
   call->state = CALL_DONE;
   client->unfinished--;
-  compat_getstore(L, client_index);
-  luaL_unref(L, -1, call->anchor);
-  lua_pop(L, 1);
-  call->anchor = LUA_NOREF;
+  lua_call_free_request(call);
+  drop_anchor(L, client_index, call);
 }
 
 void engine_forget(struct call *call) {
@@ -69,90 +93,135 @@ void engine_forget(struct call *call) {
   call->state = CALL_DONE;
 }
 
-/* An attempt ends before it began. */
-static void fail_attempt(lua_State *L, int client, struct call *call, enum fault fault,
-                         const char *message) {
-  struct answer answer = {.fault = fault, .message = message};
-  lua_call_settle(L, client, call, &answer);
+static bool finish_close(lua_State *L, int client_index);
+
+/* Protected, so that the flags are taken back whatever happens. The function is kept in the store
+ * because on some Luas to push it allocates. */
+bool engine_settle(lua_State *L, int client_index, struct call *call, const struct answer *answer) {
+  struct client *client = call->client;
+  luaL_checkstack(L, 8, NULL);
+  compat_getstore(L, client_index);
+  lua_getfield(L, -1, "settle");
+  lua_replace(L, -2);
+  lua_pushvalue(L, client_index);
+  engine_push_call(L, client_index, call);
+  call->answer = answer;
+  call->settling = true;
+  client->busy++;
+  bool settled = lua_pcall(L, 2, 0, 0) == 0;
+  client->busy--;
+  call->settling = false;
+  call->answer = NULL;
+  return settled && (client->busy > 0 || !client->closed || finish_close(L, client_index));
 }
 
-/* Puts a ready call on its way. False: its deadline has passed, and it is done. */
-static bool begin_attempt(lua_State *L, int client_index, struct call *call) {
-  struct client *client = call->client;
-  double now = clock_seconds(), left = call->deadline > 0 ? call->deadline - now : call->timeout;
-  if (left <= 0) {
-    fail_attempt(L, client_index, call, FAULT_TIMEOUT,
-                 "the deadline passed before the call was sent");
-    return false;
-  }
+/* How often the attempt that is under way has been sent so far. */
+static unsigned sends_so_far(const struct call *call) {
+  if (call->exchange)
+    return transport_sends(call->exchange);
+  return call->state == CALL_ON_WIRE ? 1 : 0; /* in the hands of the user's transport */
+}
+
+static bool end_attempt(lua_State *L, int client_index, struct call *call, enum fault fault,
+                        const char *message) {
+  struct answer answer = {.fault = fault, .message = message, .sends = sends_so_far(call)};
+  return engine_settle(L, client_index, call, &answer);
+}
+
+bool engine_cancel(lua_State *L, int client_index, struct call *call, const char *reason) {
+  return call->state == CALL_DONE || call->settling ||
+         end_attempt(L, client_index, call, FAULT_CANCELED, reason);
+}
+
+void engine_aim(struct call *call) {
+  call->attempt_started = clock_seconds();
+  double left = call->deadline > 0 ? call->deadline - call->attempt_started : call->timeout;
   call->request.url = buffer_text(&call->url);
   call->request.timeout = left < call->timeout ? left : call->timeout;
   call->request.connect_timeout = left < call->connect_timeout ? left : call->connect_timeout;
-  call->attempt_started = now;
+}
+
+void engine_carry(struct call *call) {
+  struct client *client = call->client;
   ring_remove(&call->link);
-  ring_insert(&client->on_wire, &call->link);
+  ring_insert(&client->started, &call->link);
   call->state = CALL_ON_WIRE;
-  client->on_wire_count++;
+  client->on_wire++;
+  timers_set(&client->timers, &call->timer, call->attempt_started + call->request.timeout + GRACE);
+}
+
+static bool start_attempt(lua_State *L, int client_index, struct call *call) {
+  engine_aim(call);
+  call->exchange = transport_start(call->client->transport, &call->request, call);
+  if (!call->exchange)
+    return end_attempt(L, client_index, call, FAULT_SETUP, "not enough memory to send the request");
+  engine_carry(call);
   return true;
 }
 
-static void start_attempt(lua_State *L, int client_index, struct call *call) {
-  if (!begin_attempt(L, client_index, call))
-    return;
-  call->exchange = transport_start(call->client->transport, &call->request, call);
-  if (!call->exchange)
-    fail_attempt(L, client_index, call, FAULT_SETUP, "not enough memory to send the request");
+static bool has_room(const struct client *client) {
+  return client->on_wire < (size_t)client->options.max_in_flight;
 }
 
-static void wake_waiting(struct client *client) {
-  double now = clock_seconds();
-  for (struct call *call; (call = ring_first(&client->waiting)) != NULL && call->due <= now;) {
-    ring_remove(&call->link);
-    call->state = CALL_READY;
-    ring_insert(&client->ready, &call->link);
-  }
-}
-
-/* The next ready call, if the wire has room for it. */
-static struct call *next_ready(struct client *client) {
-  if (ring_first(&client->waiting))
-    wake_waiting(client);
-  bool room = client->on_wire_count < (size_t)client->options.max_in_flight;
-  return room ? ring_first(&client->ready) : NULL;
-}
-
-static void start_ready(lua_State *L, int client_index) {
+static bool start_ready(lua_State *L, int client_index) {
   struct client *client = client_at(L, client_index);
-  for (struct call *call; client->transport && (call = next_ready(client)) != NULL;)
-    start_attempt(L, client_index, call);
+  while (client->transport && has_room(client) && ring_first(&client->ready))
+    if (!start_attempt(L, client_index, ring_first(&client->ready)))
+      return false;
+  return true;
+}
+
+static bool fire(lua_State *L, int client_index, struct call *call) {
+  if (call->state == CALL_WAITING) {
+    ring_remove(&call->link);
+    make_ready(call);
+    return true;
+  }
+  if (call->state == CALL_READY)
+    return end_attempt(L, client_index, call, FAULT_TIMEOUT,
+                       "the deadline passed while the call waited for its turn");
+  return end_attempt(L, client_index, call, FAULT_TIMEOUT,
+                     "the attempt took longer than the options timeout and deadline allow");
+}
+
+/* Every timer that fires is set to a later time, or cleared. */
+static bool fire_timers(lua_State *L, int client_index) {
+  struct client *client = client_at(L, client_index);
+  double now = clock_seconds();
+  for (struct timer *timer; (timer = timers_first(&client->timers)) != NULL && timer->due <= now;)
+    if (!fire(L, client_index, call_of(timer)))
+      return false;
+  return true;
 }
 
 /* The finished exchange is released only after the call has taken its answer, so nothing is lost
- * when that raises for lack of memory: the next step does it again. */
-static void settle_finished(lua_State *L, int client_index) {
+ * when memory is short: the next step does it again. */
+static bool settle_finished(lua_State *L, int client_index) {
   struct client *client = client_at(L, client_index);
   for (struct call *call;
        client->transport && (call = transport_finished(client->transport)) != NULL;) {
     struct answer answer;
     transport_answer(call->exchange, &answer);
-    lua_call_settle(L, client_index, call, &answer);
+    if (!engine_settle(L, client_index, call, &answer))
+      return false;
   }
+  return true;
+}
+
+/* Negative: never. */
+static double sooner(double a, double b) {
+  return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 double engine_timeout(const struct client *client) {
-  double timeout = client->transport ? transport_timeout(client->transport) : -1;
-  const struct call *call = ring_first(&client->waiting);
-  if (ring_first(&client->ready) && client->on_wire_count < (size_t)client->options.max_in_flight)
+  if (ring_first(&client->ready) && has_room(client))
     return 0;
-  if (!call)
+  double timeout = client->transport ? transport_timeout(client->transport) : -1;
+  const struct timer *timer = timers_first(&client->timers);
+  if (!timer)
     return timeout;
-  double left = call->due - clock_seconds();
-  left = left > 0 ? left : 0;
-  return timeout < 0 || left < timeout ? left : timeout;
-}
-
-static double shorter(double a, double b) {
-  return a < 0 || (b >= 0 && b < a) ? b : a;
+  double left = timer->due - clock_seconds();
+  return sooner(timeout, left > 0 ? left : 0);
 }
 
 /* With nothing of libcurl's to watch, only the time passes. */
@@ -161,45 +230,62 @@ static void wait_for_time(double seconds) {
     poll(NULL, 0, seconds < 3600 ? (int)(seconds * 1000 + 0.999) : 3600 * 1000);
 }
 
-void engine_step(lua_State *L, int client_index, double seconds) {
+bool engine_step(lua_State *L, int client_index, double seconds) {
   struct client *client = client_at(L, client_index);
-  if (client->in_callback)
-    luaL_error(L, "the client is at work: a callback may not wait for it or step it");
-  start_ready(L, client_index);
+  if (!start_ready(L, client_index))
+    return false;
   if (client->unfinished == 0)
-    return;
-  double wait = shorter(seconds, engine_timeout(client));
+    return true;
+  double wait = sooner(seconds, engine_timeout(client));
   if (client->transport)
     transport_step(client->transport, wait);
   else
     wait_for_time(wait);
-  settle_finished(L, client_index);
-  start_ready(L, client_index);
+  return settle_finished(L, client_index) && fire_timers(L, client_index) &&
+         start_ready(L, client_index);
 }
 
-void engine_run(lua_State *L, int client_index, const struct call *call) {
-  if (call->state != CALL_DONE && client_at(L, client_index)->options.carried)
-    luaL_error(L, "the option transport works with require \"payment_records\" only");
-  while (call->state != CALL_DONE)
-    engine_step(L, client_index, -1);
+bool engine_run(lua_State *L, int client_index, struct call *call) {
+  while (call->state != CALL_DONE) {
+    if (engine_step(L, client_index, -1))
+      continue;
+    engine_forget(call);
+    drop_anchor(L, client_index, call);
+    return false;
+  }
+  return true;
 }
 
-struct call *engine_take(lua_State *L, int client_index) {
-  struct call *call = next_ready(client_at(L, client_index));
-  while (call && !begin_attempt(L, client_index, call))
-    call = next_ready(client_at(L, client_index));
-  return call;
+struct call *engine_next_to_carry(const struct client *client, const struct call *only,
+                                  bool beyond) {
+  if (!has_room(client) && !(only && beyond))
+    return NULL;
+  if (!only)
+    return ring_first(&client->ready);
+  for (struct ring_link *link = client->ready.next; link != &client->ready; link = link->next)
+    if ((const void *)link == only)
+      return (void *)link;
+  return NULL;
 }
 
-static void cancel_ring(lua_State *L, int client_index, const struct ring_link *ring,
-                        const char *reason) {
+static bool cancel_ring(lua_State *L, int client_index, const struct ring_link *ring) {
   for (struct call *call; (call = ring_first(ring)) != NULL;)
-    lua_call_cancel(L, client_index, call, reason);
+    if (!engine_cancel(L, client_index, call, "the client was closed before the call was done"))
+      return false;
+  return true;
 }
 
-void engine_cancel_all(lua_State *L, int client_index, const char *reason) {
-  const struct client *client = client_at(L, client_index);
-  cancel_ring(L, client_index, &client->on_wire, reason);
-  cancel_ring(L, client_index, &client->waiting, reason);
-  cancel_ring(L, client_index, &client->ready, reason);
+static bool finish_close(lua_State *L, int client_index) {
+  struct client *client = client_at(L, client_index);
+  if (!cancel_ring(L, client_index, &client->started) ||
+      !cancel_ring(L, client_index, &client->ready))
+    return false;
+  lua_client_release(client);
+  return true;
+}
+
+bool engine_close(lua_State *L, int client_index) {
+  struct client *client = client_at(L, client_index);
+  client->closed = true;
+  return client->busy > 0 || finish_close(L, client_index);
 }

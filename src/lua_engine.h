@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The engine: moves the calls of a client, in the order ready -> on the wire -> (waiting -> ready)
  * -> done. Blocking, cooperative and asynchronous use differ only in who waits between two steps.
- */
+ *
+ * `client` is everywhere the stack index of the client. Functions that return bool return false
+ * when memory is short, with the error on top of the stack; nothing is lost then, and the next step
+ * goes on. While they look at the end of an attempt, code of the user's may run (on_attempt,
+ * finalizers): it may start and cancel calls and close the client, but not wait. */
 #ifndef PR_LUA_ENGINE_H
 #define PR_LUA_ENGINE_H
 
@@ -9,36 +13,52 @@
 
 #pragma GCC visibility push(hidden)
 
-/* `client` is everywhere the stack index of the client. */
-
-/* Takes in the new call on top of the stack. */
+/* Takes in the new call on top of the stack. Raises when memory is short. */
 void engine_enqueue(lua_State *L, int client, struct call *call);
 
-/* Takes a call whose attempt has ended off the wire: done, or, if `wait` is not negative, waiting.
- */
+/* Takes the end of a call's attempt. */
+bool engine_settle(lua_State *L, int client, struct call *call, const struct answer *answer);
+
+/* Takes a call off the wire: done, or, if `wait` is not negative, waiting so many seconds. */
 void engine_leave(lua_State *L, int client, struct call *call, double wait);
+
+/* Ends a call that is not done, for a reason of the caller's. */
+bool engine_cancel(lua_State *L, int client, struct call *call, const char *reason);
 
 /* Drops a call, with whatever it has in flight, without a word to anybody: for the collector. */
 void engine_forget(struct call *call);
 
-/* Pushes the userdata of a call that is not done. */
-void engine_push_call(lua_State *L, int client, const struct call *call);
-
 /* Moves everything that can move, after waiting at most `seconds` (negative: as long as it takes).
  */
-void engine_step(lua_State *L, int client, double seconds);
+bool engine_step(lua_State *L, int client, double seconds);
 
-/* Waits until the call is done. */
-void engine_run(lua_State *L, int client, const struct call *call);
+/* Waits until the call is done. When that fails the call is dropped: it must not be sent later,
+ * behind the back of a caller who got an error. */
+bool engine_run(lua_State *L, int client, struct call *call);
+
+/* Raises when somebody who runs while an attempt's end is looked at wants to wait. */
+void engine_check_idle(lua_State *L, const struct client *client);
 
 /* Seconds until engine_step() has something to do even if nothing arrives; negative: never. */
 double engine_timeout(const struct client *client);
 
-/* The next call that the user's transport is to carry, put on its way; NULL: none now. */
-struct call *engine_take(lua_State *L, int client);
+/* The next call that the user's transport may carry, or NULL; `only`: this one, or none.
+ * `beyond`: even if the wire has no room for it. */
+struct call *engine_next_to_carry(const struct client *client, const struct call *only,
+                                  bool beyond);
 
-/* Ends all calls that are not done, for a reason. */
-void engine_cancel_all(lua_State *L, int client, const char *reason);
+/* Sets the times of the request for an attempt that begins now. */
+void engine_aim(struct call *call);
+
+/* Gives a call, after engine_aim(), to libcurl or to the user's transport. */
+void engine_carry(struct call *call);
+
+/* Pushes the userdata of a call that is not done. */
+void engine_push_call(lua_State *L, int client, const struct call *call);
+
+/* Closes the client: calls that are not done end as canceled. While the client is busy it is only
+ * marked as closed, and the rest follows when it no longer is. */
+bool engine_close(lua_State *L, int client);
 
 #pragma GCC visibility pop
 

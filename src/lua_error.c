@@ -3,43 +3,12 @@
 
 #include "lua_encode.h"
 #include "lua_fields.h"
+#include "lua_redact.h"
 #include "lua_response.h"
-
-#include <string.h>
 
 #define ERROR_TYPE "payment_records.error"
 
 enum { SAMPLE_BYTES = 500, LINE_BYTES = 1024 };
-
-/* The key is the end of the first header line. */
-static const char *api_key(const struct call *call) {
-  const char *space = call->headers.length > 0 ? strrchr(call->headers.data, ' ') : NULL;
-  return space ? space + 1 : "";
-}
-
-/* Replaces the key in the string on top: a proxy's error page may show the request it got. */
-static void redact(lua_State *L, const struct call *call) {
-  const char *key = api_key(call);
-  if (*key == '\0' || !strstr(lua_tostring(L, -1), key))
-    return;
-  luaL_gsub(L, lua_tostring(L, -1), key, "[api key]");
-  lua_remove(L, -2);
-}
-
-/* Redacts the texts of Stripe's error table on top, in place. */
-static void redact_fields(lua_State *L, const struct call *call) {
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    if (lua_type(L, -1) == LUA_TSTRING) {
-      redact(L, call);
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, -4);
-    } else {
-      lua_pop(L, 1);
-    }
-  }
-}
 
 static const char *type_by_status(long status) {
   static const struct {
@@ -56,24 +25,32 @@ static const char *type_by_status(long status) {
   return "response_error";
 }
 
-const char *lua_error_type(const struct answer *answer) {
+static bool has_text(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, -2);
+  bool has = lua_type(L, -1) == LUA_TSTRING;
+  lua_pop(L, 1);
+  return has;
+}
+
+const char *lua_error_type(lua_State *L, const struct answer *answer) {
   static const char *const types[] = {
       [FAULT_CONNECT] = "connection_error", [FAULT_SETUP] = "connection_error",
       [FAULT_BROKEN] = "connection_error",  [FAULT_TIMEOUT] = "timeout_error",
       [FAULT_TOO_LARGE] = "response_error", [FAULT_CANCELED] = "canceled_error",
   };
-  return answer->fault == FAULT_NONE ? type_by_status(answer->status) : types[answer->fault];
-}
-
-static bool has_field(lua_State *L, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, -2);
-  bool has = !lua_isnil(L, -1);
+  if (answer->fault != FAULT_NONE)
+    return types[answer->fault];
+  if (!lua_istable(L, -1) || !has_text(L, "type"))
+    return type_by_status(answer->status);
+  lua_getfield(L, -1, "type");
+  const char *type = lua_tostring(L, -1);
   lua_pop(L, 1);
-  return has;
+  return type;
 }
 
-static void set_message(lua_State *L, const struct call *call, const struct answer *answer) {
+/* Pushes what happened, of an answer without a message of its own. */
+static void push_message(lua_State *L, const struct answer *answer) {
   if (answer->fault != FAULT_NONE)
     lua_pushstring(L, answer->message);
   else if (answer->status >= 200 && answer->status <= 299)
@@ -85,22 +62,25 @@ static void set_message(lua_State *L, const struct call *call, const struct answ
   else
     lua_pushfstring(L, "the server answered with status %d and without an error of Stripe's",
                     (int)answer->status);
-  redact(L, call);
-  lua_setfield(L, -2, "message");
+}
+
+/* Redacted before it is cut, so that no part of a key is left at the end. */
+static void set_sample(lua_State *L, const struct call *call, const struct answer *answer) {
+  size_t length;
+  lua_redact_push(L, call, answer->body, answer->body_length);
+  const char *text = lua_tolstring(L, -1, &length);
+  lua_pushlstring(L, text, length < SAMPLE_BYTES ? length : SAMPLE_BYTES);
+  lua_remove(L, -2);
+  lua_setfield(L, -2, "body");
 }
 
 /* The table on top lacks a message: say what happened, and show the beginning of the body. */
 static void describe_answer(lua_State *L, const struct call *call, const struct answer *answer) {
-  set_message(L, call, answer);
-  if (answer->body_length == 0 || answer->fault != FAULT_NONE)
-    return;
-  /* Redacted before it is cut, so that no part of a key is left at the end. */
-  lua_pushlstring(L, answer->body, answer->body_length < 4096 ? answer->body_length : 4096);
-  redact(L, call);
-  size_t length = lua_rawlen(L, -1);
-  lua_pushlstring(L, lua_tostring(L, -1), length < SAMPLE_BYTES ? length : SAMPLE_BYTES);
-  lua_remove(L, -2);
-  lua_setfield(L, -2, "body");
+  push_message(L, answer);
+  lua_redact_value(L, call);
+  lua_setfield(L, -2, "message");
+  if (answer->body_length > 0 && answer->fault == FAULT_NONE)
+    set_sample(L, call, answer);
 }
 
 static void set_common(lua_State *L, const struct call *call, enum outcome outcome,
@@ -115,19 +95,16 @@ static void set_common(lua_State *L, const struct call *call, enum outcome outco
 
 void lua_error_of_answer(lua_State *L, const struct call *call, const struct answer *answer,
                          const struct verdict *verdict) {
-  if (lua_istable(L, -1)) {
-    redact_fields(L, call);
-  } else {
+  if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
     lua_newtable(L);
   }
-  if (!has_field(L, "message"))
+  if (!has_text(L, "message"))
     describe_answer(L, call, answer);
-  if (!has_field(L, "type"))
-    set_text(L, "type", lua_error_type(answer));
+  set_text(L, "type", lua_error_type(L, answer));
   if (answer->curl_code)
     set_integer(L, "curl_code", answer->curl_code);
-  lua_response_set_answer(L, answer);
+  lua_response_set_answer(L, call, answer);
   set_common(L, call, verdict->outcome, verdict->retryable);
 }
 
@@ -166,13 +143,26 @@ static void append_field(lua_State *L, struct buffer *line, const char *name,
   lua_pop(L, 1);
 }
 
-/* Server-made text goes to terminals and logs: no control characters, and an end. */
+/* Cuts a text, and not within a character of it (UTF-8). */
+static void cut(struct buffer *line, size_t length) {
+  if (line->length <= length)
+    return;
+  while (length > 0 && ((unsigned char)line->data[length] & 0xC0) == 0x80)
+    length--;
+  buffer_truncate(line, length);
+}
+
+/* Server-made text goes to terminals and logs: no control characters (C0, DEL, and C1 as UTF-8). */
 static void make_safe(struct buffer *line) {
-  if (line->length > LINE_BYTES)
-    buffer_truncate(line, LINE_BYTES);
-  for (size_t i = 0; i < line->length; i++)
-    if ((unsigned char)line->data[i] < ' ' || line->data[i] == 0x7F)
-      line->data[i] = ' ';
+  cut(line, LINE_BYTES);
+  unsigned char *bytes = (unsigned char *)line->data;
+  for (size_t i = 0; i < line->length; i++) {
+    bool c1 = bytes[i] == 0xC2 && bytes[i + 1] >= 0x80 && bytes[i + 1] <= 0x9F;
+    if (c1)
+      bytes[i++] = ' ';
+    if (c1 || bytes[i] < ' ' || bytes[i] == 0x7F)
+      bytes[i] = ' ';
+  }
 }
 
 /* "type: message (outcome …, status …, …)" */
@@ -202,5 +192,6 @@ void lua_error_register(lua_State *L) {
   lua_pushcfunction(L, error_tostring);
   lua_setfield(L, -2, "__tostring");
   set_text(L, "__name", ERROR_TYPE);
+  set_text(L, "__metatable", ERROR_TYPE);
   lua_pop(L, 1);
 }

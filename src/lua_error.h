@@ -8,7 +8,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Turns what is on top of the stack, Stripe's own error table or nil, into the error of the call.
+/* Turns what is on top of the stack, Stripe's own error table (redacted) or nil, into the error of
+ * the call.
  */
 void lua_error_of_answer(lua_State *L, const struct call *call, const struct answer *answer,
                          const struct verdict *verdict);
@@ -22,8 +23,9 @@ void lua_error_of_unfinished(lua_State *L, const struct call *call);
 /* Creates the metatable of error tables. */
 void lua_error_register(lua_State *L);
 
-/* The type of an error by how its attempt ended, for the event of an attempt. */
-const char *lua_error_type(const struct answer *answer);
+/* The type of the error that an answer is; Stripe's error table or nil is on top of the stack. The
+ * text lives as long as that table. */
+const char *lua_error_type(lua_State *L, const struct answer *answer);
 
 #pragma GCC visibility pop
 

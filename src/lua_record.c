@@ -6,7 +6,8 @@
 
 enum { DECODE_DEPTH = 64 };
 
-#define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
+/* 2^53: from here on a float may stand for an integer that it is not. */
+#define FIRST_INEXACT 9007199254740992.0
 
 /* The table of cjson's functions is on top. */
 static void configure(lua_State *L, const char *name) {
@@ -38,7 +39,7 @@ static void tidy_table(lua_State *L, int null);
 static bool is_integral(lua_State *L, int index) {
 #if LUA_VERSION_NUM >= 503
   double number = lua_tonumber(L, index);
-  return !lua_isinteger(L, index) && fabs(number) <= LARGEST_EXACT && floor(number) == number;
+  return !lua_isinteger(L, index) && fabs(number) < FIRST_INEXACT && floor(number) == number;
 #else
   (void)L, (void)index;
   return false;
@@ -90,7 +91,9 @@ static void tidy_table(lua_State *L, int null) {
 static void push_decoded(lua_State *L, int store, const struct answer *answer) {
   lua_getfield(L, store, "decode");
   lua_pushlstring(L, answer->body, answer->body_length);
-  if (lua_pcall(L, 1, 1, 0) != 0 || !lua_istable(L, -1)) {
+  /* lua-cjson takes a zero byte for the end of the text. */
+  bool whole = !memchr(answer->body, 0, answer->body_length);
+  if (lua_pcall(L, 1, 1, 0) != 0 || !lua_istable(L, -1) || !whole) {
     lua_pop(L, 1);
     lua_pushnil(L);
     return;
@@ -115,14 +118,34 @@ static bool field_is(lua_State *L, const char *name, const char *text) {
   return value && strcmp(value, text) == 0;
 }
 
+/* Whether every element of the sequence on top is a table with an id; *count: how many there are.
+ */
+static bool are_records(lua_State *L, size_t *count) {
+  bool right = true;
+  *count = lua_rawlen(L, -1);
+  for (size_t i = 1; i <= *count && right; i++) {
+    lua_rawgeti(L, -1, (int)i);
+    right = lua_istable(L, -1) && field_text(L, "id");
+    lua_pop(L, 1);
+  }
+  return right;
+}
+
+/* A page that promises more must have an element to go on from. */
+static bool is_usable_list(lua_State *L) {
+  size_t count = 0;
+  lua_getfield(L, -1, "has_more");
+  bool more = lua_toboolean(L, -1) != 0;
+  lua_getfield(L, -2, "data");
+  bool right = lua_istable(L, -1) && are_records(L, &count) && (count > 0 || !more);
+  lua_pop(L, 2);
+  return right && field_is(L, "object", "list");
+}
+
 /* Whether the table on top is what the call asks for. Every field but these may be absent. */
 static bool is_usable(lua_State *L, const struct endpoint *endpoint) {
-  if (strcmp(endpoint->object, "list") == 0) {
-    lua_getfield(L, -1, "data");
-    bool list = lua_istable(L, -1);
-    lua_pop(L, 1);
-    return list && field_is(L, "object", "list");
-  }
+  if (strcmp(endpoint->object, "list") == 0)
+    return is_usable_list(L);
   const char *id = field_text(L, "id"), *object = field_text(L, "object");
   return id && *id && (!object || strcmp(object, endpoint->object) == 0);
 }
@@ -139,10 +162,12 @@ static void push_error_fields(lua_State *L) {
   lua_setfield(L, -2, "message");
 }
 
-/* Turns the decoded body on top, of an answer that is no success, into Stripe's error table or nil.
- */
+/* Turns the decoded body on top, of an answer that is no success, into an error table or nil. A
+ * proxy or a firewall may answer in JSON, too: Stripe's errors have a type, or the answer a
+ * Request-Id. */
 static void read_error(lua_State *L, const struct answer *answer, struct attempt_end *end) {
   struct header header;
+  end->from_stripe = headers_find(answer->headers, "request-id", &header);
   if (lua_istable(L, -1)) {
     push_error_fields(L);
     lua_replace(L, -2);
@@ -150,10 +175,9 @@ static void read_error(lua_State *L, const struct answer *answer, struct attempt
   if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
     lua_pushnil(L);
-    end->from_stripe = headers_find(answer->headers, "request-id", &header);
     return;
   }
-  end->from_stripe = true;
+  end->from_stripe = end->from_stripe || field_text(L, "type");
   end->lock_timeout = field_is(L, "code", "lock_timeout");
   end->idempotency_error = field_is(L, "type", "idempotency_error");
 }

@@ -2,6 +2,7 @@
 #include "lua_request.h"
 
 #include "clock.h"
+#include "lua_error.h"
 #include "lua_fields.h"
 #include "lua_params.h"
 #include "payment_records.h"
@@ -99,10 +100,15 @@ static void write_url(lua_State *L, const struct arguments *arguments, struct ca
     path = place + strlen("{id}");
   }
   buffer_append_text(&call->url, path);
-  if (endpoint_is_post(call->endpoint) || call->client->form.body.length == 0)
+}
+
+/* The parameters of a GET go into the URL. */
+static void move_to_query(struct call *call) {
+  const struct buffer *query = &call->form.body;
+  if (endpoint_is_post(call->endpoint) || query->length == 0)
     return;
   buffer_append_text(&call->url, "?");
-  buffer_append(&call->url, call->client->form.body.data, call->client->form.body.length);
+  buffer_append(&call->url, query->data, query->length);
 }
 
 static void write_header(struct buffer *headers, const char *name, const char *prefix,
@@ -140,53 +146,66 @@ static void choose_key(lua_State *L, struct call *call, const struct options *op
     luaL_error(L, "the system has no randomness for an idempotency key; give one as an option");
 }
 
-static void swap_buffers(struct buffer *a, struct buffer *b) {
-  struct buffer other = *a;
-  *a = *b;
-  *b = other;
-}
-
 static void fill_in(struct call *call, const struct options *options) {
   call->timeout = options->timeout;
   call->connect_timeout = options->connect_timeout;
-  call->max_response_bytes = (size_t)options->max_response_bytes;
   call->max_retries = (int)options->max_retries;
   call->started = clock_seconds();
   call->deadline = options->deadline > 0 ? call->started + options->deadline : 0;
   call->request = (struct request){.method = call->endpoint->method,
                                    .headers = &call->headers,
-                                   .body = &call->body,
-                                   .max_response_bytes = call->max_response_bytes};
+                                   .body = &call->form.body,
+                                   .timeout = call->timeout,
+                                   .connect_timeout = call->connect_timeout,
+                                   .max_response_bytes = (size_t)options->max_response_bytes};
 }
 
-bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call,
-                       size_t *path_length) {
-  struct client *client = call->client;
-  struct options options = client->options;
-  lua_options_read_call(L, arguments->options, &options);
+/* All that the options say is copied before the parameters are walked: the walk allocates, that may
+ * run a finalizer, and a finalizer may close the client or change the table of options. */
+static bool write_request(struct walk *walk, const struct arguments *arguments, struct call *call) {
+  struct options options = call->client->options;
+  lua_options_read_call(walk->L, arguments->options, &options);
+  walk->allow_unknown = options.allow_unknown_params;
+  if (!check_id(walk, arguments) || !check_options(walk, &options))
+    return false;
+  choose_key(walk->L, call, &options);
+  write_url(walk->L, arguments, call, &options);
+  write_headers(call, &options);
+  fill_in(call, &options);
+  if (!write_params(walk, arguments, call->endpoint))
+    return false;
+  move_to_query(call);
+  return true;
+}
+
+/* What was only needed to write the request; all of it when it is not to be sent. */
+static void free_scratch(struct call *call, bool sendable) {
+  buffer_free(&call->form.key);
+  buffer_free(&call->message);
+  if (sendable && endpoint_is_post(call->endpoint))
+    return;
+  buffer_free(&call->form.body);
+  if (sendable)
+    return;
+  buffer_free(&call->url);
+  buffer_free(&call->headers);
+}
+
+bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call) {
+  struct walk walk = {.L = L, .form = &call->form, .message = &call->message};
   compat_getstore(L, arguments->client);
   lua_getfield(L, -1, "null");
-  struct walk walk = {.L = L,
-                      .form = &client->form,
-                      .message = &client->message,
-                      .null = lua_isnil(L, -1) ? 0 : lua_gettop(L),
-                      .allow_unknown = options.allow_unknown_params};
-  bool right = check_id(&walk, arguments) && check_options(&walk, &options) &&
-               write_params(&walk, arguments, call->endpoint);
-  *path_length = walk.path_length;
+  /* `null = false` is for records; in a request false is false. */
+  walk.null = lua_isnil(L, -1) || lua_isboolean(L, -1) ? 0 : lua_gettop(L);
+  bool right = write_request(&walk, arguments, call);
   lua_pop(L, 2);
-  if (!right)
-    return false;
-  choose_key(L, call, &options);
-  write_url(L, arguments, call, &options);
-  write_headers(call, &options);
-  if (endpoint_is_post(call->endpoint))
-    swap_buffers(&call->body, &client->form.body);
-  fill_in(call, &options);
-  if (call->url.failed || call->headers.failed || call->body.failed || client->form.key.failed ||
-      client->form.body.failed)
+  if (call->url.failed || call->headers.failed || call->form.body.failed || call->form.key.failed ||
+      call->message.failed)
     luaL_error(L, "not enough memory");
-  return true;
+  if (!right)
+    lua_error_of_validation(L, &call->message, walk.path_length);
+  free_scratch(call, right);
+  return right;
 }
 
 static void push_headers(lua_State *L, const struct buffer *headers, bool secret) {
@@ -209,7 +228,7 @@ void lua_request_push(lua_State *L, const struct call *call, bool secret) {
   push_headers(L, &call->headers, secret);
   lua_setfield(L, -2, "headers");
   if (endpoint_is_post(call->endpoint))
-    set_bytes(L, "body", buffer_text(&call->body), call->body.length);
+    set_bytes(L, "body", buffer_text(&call->form.body), call->form.body.length);
   set_number(L, "timeout", call->request.timeout);
   set_number(L, "connect_timeout", call->request.connect_timeout);
 }

@@ -16,11 +16,9 @@ struct arguments {
  * the program is wrong: no table of parameters where some are required. */
 struct arguments lua_request_arguments(lua_State *L, const struct endpoint *endpoint, int first);
 
-/* Fills in the request of a call, whose `client` and `endpoint` are set. False after a fault in the
- * data was described in client->message; *path_length is how much of it is the path. Raises when
- * the program is wrong, or memory is short. */
-bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call,
-                       size_t *path_length);
+/* Fills in the request of a call, whose `client` and `endpoint` are set. After a fault in the data
+ * it pushes the error and returns false. Raises when the program is wrong, or memory is short. */
+bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call);
 
 /* Pushes { method, url, path, headers, body, timeout, connect_timeout }. Without `secret`, the
  * header Authorization has $STRIPE_API_KEY in place of the key. */

@@ -2,8 +2,8 @@
 #include "lua_response.h"
 
 #include "clock.h"
-#include "lua_error.h"
 #include "lua_fields.h"
+#include "lua_redact.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ static void push_name(lua_State *L, const struct header *header) {
   lua_pushlstring(L, name, length);
 }
 
-static void push_headers(lua_State *L, const struct headers *headers) {
+static void push_headers(lua_State *L, const struct call *call, const struct headers *headers) {
   struct header header;
   size_t cursor = 0;
   lua_newtable(L);
@@ -32,19 +32,21 @@ static void push_headers(lua_State *L, const struct headers *headers) {
       lua_pushliteral(L, ", ");
     else
       lua_pop(L, 1);
-    lua_pushlstring(L, header.value, header.value_length);
+    lua_redact_push(L, call, header.value, header.value_length);
     if (repeated)
       lua_concat(L, 3);
     lua_rawset(L, -3);
   }
 }
 
-void lua_response_set_answer(lua_State *L, const struct answer *answer) {
+void lua_response_set_answer(lua_State *L, const struct call *call, const struct answer *answer) {
   struct header header;
   if (answer->status > 0)
     set_integer(L, "status", answer->status);
-  if (answer->headers && headers_find(answer->headers, "request-id", &header))
-    set_bytes(L, "request_id", header.value, header.value_length);
+  if (!answer->headers || !headers_find(answer->headers, "request-id", &header))
+    return;
+  lua_redact_push(L, call, header.value, header.value_length);
+  lua_setfield(L, -2, "request_id");
 }
 
 void lua_response_push(lua_State *L, const struct call *call, const struct answer *answer) {
@@ -56,10 +58,10 @@ void lua_response_push(lua_State *L, const struct call *call, const struct answe
     set_text(L, "idempotency_key", call->idempotency_key);
   if (!answer)
     return;
-  lua_response_set_answer(L, answer);
+  lua_response_set_answer(L, call, answer);
   if (!answer->headers)
     return;
-  push_headers(L, answer->headers);
+  push_headers(L, call, answer->headers);
   lua_setfield(L, -2, "headers");
 }
 
@@ -69,9 +71,8 @@ static void set_path(lua_State *L, const struct call *call) {
   set_bytes(L, "path", path, strcspn(path, "?"));
 }
 
-void lua_response_push_event(lua_State *L, const struct call *call, const struct answer *answer,
+void lua_response_push_event(lua_State *L, const struct call *call, const char *error_type,
                              double wait) {
-  bool good = answer->fault == FAULT_NONE && answer->status >= 200 && answer->status <= 299;
   lua_createtable(L, 0, 10);
   set_text(L, "name", call->endpoint->name);
   set_text(L, "method", call->endpoint->method);
@@ -80,18 +81,26 @@ void lua_response_push_event(lua_State *L, const struct call *call, const struct
   set_number(L, "elapsed", clock_seconds() - call->attempt_started);
   if (*call->idempotency_key)
     set_text(L, "idempotency_key", call->idempotency_key);
-  lua_response_set_answer(L, answer);
-  if (!good || wait >= 0)
-    set_text(L, "error_type", lua_error_type(answer));
+  lua_response_set_answer(L, call, call->answer);
+  if (error_type)
+    set_text(L, "error_type", error_type);
   if (wait >= 0)
     set_number(L, "wait", wait);
+}
+
+/* Such a value would pass for other header lines. */
+static bool has_control_bytes(struct header header) {
+  for (size_t i = 0; i < header.value_length; i++)
+    if ((unsigned char)header.value[i] < ' ' && header.value[i] != '\t')
+      return true;
+  return memchr(header.name, '\n', header.name_length) != NULL;
 }
 
 static void add_header(lua_State *L, struct headers *headers, int name, int value) {
   struct header header;
   header.name = lua_tolstring(L, name, &header.name_length);
   header.value = lua_tolstring(L, value, &header.value_length);
-  if (header.value)
+  if (header.value && !has_control_bytes(header))
     headers_add(headers, header);
 }
 

@@ -13,11 +13,11 @@
 void lua_response_push(lua_State *L, const struct call *call, const struct answer *answer);
 
 /* Sets what the table on top tells of an answer: status, request_id. */
-void lua_response_set_answer(lua_State *L, const struct answer *answer);
+void lua_response_set_answer(lua_State *L, const struct call *call, const struct answer *answer);
 
-/* Pushes the argument of on_attempt. `wait`: seconds before the next attempt; negative: none
- * follows. */
-void lua_response_push_event(lua_State *L, const struct call *call, const struct answer *answer,
+/* Pushes the argument of on_attempt, of a call that is being settled. `error_type`: NULL when all
+ * is well. `wait`: seconds before the next attempt; negative: none follows. */
+void lua_response_push_event(lua_State *L, const struct call *call, const char *error_type,
                              double wait);
 
 /* Fills `headers` from the table of names and values at `index`; a value may be a sequence. */

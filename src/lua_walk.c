@@ -181,7 +181,9 @@ static bool visit_name(struct walk *walk, const struct table_key *key, walk_visi
   if (!walk_enter_key(walk, key->name, key->length))
     return false;
   lua_pushlstring(walk->L, key->name, key->length);
-  bool right = walk_check_text(walk, -1, NULL);
+  /* An empty name would be written as a place in a list: [] */
+  bool right = walk_check_text(walk, -1, NULL) &&
+               (key->length > 0 || walk_fault(walk, "expected a name that is not empty"));
   lua_rawget(walk->L, -3); /* the table lies under the sorted keys */
   right = right && visit(walk, key, context);
   lua_pop(walk->L, 1);

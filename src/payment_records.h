@@ -13,6 +13,7 @@
 #define PR_MAX_ID 255              /* bytes of a record id */
 #define PR_MAX_HEADER_VALUE 255    /* bytes; Stripe: idempotency keys, at most 255 characters */
 #define PR_MAX_BODY 1048576        /* bytes of a form body; the largest valid one is far below */
+#define PR_MAX_HEADERS 2000        /* response header lines */
 #define PR_MAX_HEADERS_SIZE 262144 /* bytes of all response header lines */
 
 #endif

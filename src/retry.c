@@ -25,7 +25,10 @@ static const struct status_rule {
     {424, 424, OUTCOME_UNKNOWN, false, false, true},
     {425, 425, OUTCOME_UNKNOWN, false, true, true},
     {429, 429, OUTCOME_REJECTED, false, true, true},
-    {400, 499, OUTCOME_REJECTED, true, false, false},
+    {400, 404, OUTCOME_REJECTED, true, false, false},
+    {410, 410, OUTCOME_REJECTED, true, false, false},
+    {422, 422, OUTCOME_REJECTED, true, false, false},
+    {405, 499, OUTCOME_REJECTED, false, false, false},
     {500, 599, OUTCOME_UNKNOWN, false, true, true},
 };
 static const struct status_rule strange_status = {0, 0, OUTCOME_UNKNOWN, false, false, false};
@@ -41,6 +44,12 @@ static bool succeeded(const struct attempt_end *end) {
   return end->status >= 200 && end->status <= 299;
 }
 
+/* An answer that was cut can still say that it is no use to ask again. */
+static void heed_cut_answer(const struct attempt_end *end, struct verdict *verdict) {
+  if (end->status >= 300 && end->should_retry == SHOULD_RETRY_FALSE)
+    verdict->retry = verdict->retryable = false;
+}
+
 static struct verdict judge_fault(const struct attempt_end *end) {
   static const struct {
     bool retry, retryable;
@@ -50,10 +59,12 @@ static struct verdict judge_fault(const struct attempt_end *end) {
       [FAULT_BROKEN] = {true, true, BASE_USUAL},      [FAULT_TIMEOUT] = {true, true, BASE_USUAL},
       [FAULT_TOO_LARGE] = {false, false, BASE_USUAL}, [FAULT_CANCELED] = {false, true, BASE_USUAL},
   };
-  return (struct verdict){.outcome = end->sent ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT,
-                          .retry = rules[end->fault].retry,
-                          .retryable = rules[end->fault].retryable,
-                          .base = rules[end->fault].base};
+  struct verdict verdict = {.outcome = end->sent ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT,
+                            .retry = rules[end->fault].retry,
+                            .retryable = rules[end->fault].retryable,
+                            .base = rules[end->fault].base};
+  heed_cut_answer(end, &verdict);
+  return verdict;
 }
 
 static struct verdict judge_success(const struct attempt_end *end) {

@@ -32,7 +32,7 @@ struct attempt_end {
   bool sent;              /* some byte of the request left us in this attempt */
   bool doubt;             /* an earlier attempt of this call ended unknown */
   bool refused;           /* an earlier attempt of this call was seen, and refused */
-  long status;            /* of a complete answer; otherwise ignored */
+  long status;            /* of the answer, as far as it came; 0: none */
   bool usable;            /* a 2xx: the body is the object that was asked for */
   bool from_stripe;       /* not a 2xx: an error object, or a Request-Id, was in the answer */
   bool lock_timeout;      /* error code lock_timeout */

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <time.h>
 
 #pragma GCC visibility push(hidden)
 
@@ -26,18 +27,29 @@ static inline void sigpipe_block(struct sigpipe_guard *guard, bool wanted) {
   guard->active = sigismember(&guard->mask, SIGPIPE) != 1; /* else the host deals with it */
 }
 
+/* Without waiting: another thread may have been given the signal meanwhile. */
+static inline void sigpipe_take(void) {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+#ifdef __APPLE__ /* has no sigtimedwait */
+  int signal;
+  if (sigpending(&pipe) != 0 || sigismember(&pipe, SIGPIPE) != 1)
+    return;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  sigwait(&pipe, &signal);
+#else
+  const struct timespec no_time = {0, 0};
+  sigaddset(&pipe, SIGPIPE);
+  sigtimedwait(&pipe, NULL, &no_time);
+#endif
+}
+
 /* Takes back a SIGPIPE that came meanwhile, then restores the mask. */
 static inline void sigpipe_restore(const struct sigpipe_guard *guard) {
-  sigset_t pending;
-  int signal;
   if (!guard->active)
     return;
-  sigemptyset(&pending);
-  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1) {
-    sigemptyset(&pending);
-    sigaddset(&pending, SIGPIPE);
-    sigwait(&pending, &signal);
-  }
+  sigpipe_take();
   pthread_sigmask(SIG_SETMASK, &guard->mask, NULL);
 }
 

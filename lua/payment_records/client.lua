@@ -46,8 +46,10 @@ local function new(options)
         .. "or set STRIPE_API_KEY in the environment", 0)
     end
   end
+  local made, result = pcall(core.new, settings) -- so that the message has no position of this file
+  if not made then error(result, 0) end
   return setmetatable({
-    core = core.new(settings),
+    core = result,
     key_function = type(given) == "function" and given or nil,
     sleep = options.sleep,
     transport = options.transport,
@@ -80,38 +82,43 @@ local function with_key(self, name, ...)
   return unpack(arguments, 1, place)
 end
 
+-- Plain Lua 5.1 cannot yield out of a protected call: there, within a coroutine, what a transport or a sleep raises
+-- goes to the caller, and the call ends when its time is over.
+local function protected(f, argument)
+  if YIELDS_FROM_PCALL or not coroutine.running() then return pcall(f, argument) end
+  return true, f(argument)
+end
+
 local function delivered(succeeded, response, message)
   if succeeded then return response, message end
   return nil, "the transport raised: " .. tostring(response)
 end
 
---- Asks the user's transport to carry what is ready. It may yield.
-local function carry(self)
+--- Asks the user's transport to carry a call, or whatever is ready. The transport may yield. `beyond`: even if
+-- max_in_flight is reached, for a caller that has no way to wait for the others.
+local function carry(self, only, beyond)
   if not self.transport then return end
-  local call, request = self.core:take()
+  local call, request = self.core:take(only, beyond)
   while call do
-    if YIELDS_FROM_PCALL then
-      self.core:deliver(call, delivered(pcall(self.transport, request)))
-    else
-      self.core:deliver(call, self.transport(request))
-    end
-    call, request = self.core:take()
+    self.core:deliver(call, delivered(protected(self.transport, request)))
+    call, request = self.core:take(only, beyond)
   end
 end
 
 local function pause(self)
   local seconds = self.core:timeout() or LONGEST_SLEEP
-  if self.transport then return seconds end
   return seconds < LONGEST_SLEEP and seconds or LONGEST_SLEEP
 end
 
-local function await(self, call)
-  local sleep = sleeper(self)
+local function await(self, call, sleep)
   while not call:done() do
-    carry(self)
+    carry(self, call, not sleep)
     if call:done() then break end
     self.core:step(sleep and 0 or LONGEST_WAIT)
-    if sleep and not call:done() then sleep(pause(self)) end
+    if sleep and not call:done() then
+      local slept, reason = protected(sleep, pause(self))
+      if not slept then call:cancel("the sleep of the client raised: " .. tostring(reason)) end
+    end
   end
   return call:result()
 end
@@ -121,10 +128,11 @@ local function perform(self, name, ...)
   if getmetatable(self) ~= Client then
     error("payment_records: call it as client:" .. name .. "(...), with a colon", 3)
   end
-  if not self.transport and not sleeper(self) then
+  local sleep = sleeper(self) -- may raise: before anything is started
+  if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
   end
-  return await(self, self.core:start(name, with_key(self, name, ...)))
+  return await(self, self.core:start(name, with_key(self, name, ...)), sleep)
 end
 
 --- Reports a payment: creates a Payment Record with its first attempt, open or already at its end.

@@ -59,6 +59,6 @@ return function(amount, currency)
     return nil, string.format("%s has no decimals, got %q", currency, amount)
   end
   local units = tonumber(whole .. kept)
-  if units > LARGEST_EXACT then return nil, "the amount is too large to be exact, got " .. describe(amount) end
+  if units >= LARGEST_EXACT then return nil, "the amount is too large to be exact, got " .. describe(amount) end
   return math.tointeger and math.tointeger(units) or units
 end

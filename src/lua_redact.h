@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * Keeps the API key out of what users see and log, even when a server sends it back. */
+#ifndef PR_LUA_REDACT_H
+#define PR_LUA_REDACT_H
+
+#include "lua_client.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Pushes the text, with "[api key]" in place of the key of the call. */
+void lua_redact_push(lua_State *L, const struct call *call, const char *text, size_t length);
+
+/* Redacts the string on top, or all strings in the table on top, in place. */
+void lua_redact_value(lua_State *L, const struct call *call);
+
+#pragma GCC visibility pop
+
+#endif
