@@ -215,6 +215,12 @@ static int client_step(lua_State *L) {
   return 1;
 }
 
+/* Lua: client:check_idle(). Raises within a callback, where nothing may wait for a call. */
+static int client_check_idle(lua_State *L) {
+  engine_check_idle(L, lua_check_open_client(L, 1));
+  return 0;
+}
+
 /* Lua: client:timeout() -> seconds until a step has something to do of itself | nil. */
 static int client_timeout(lua_State *L) {
   double seconds = engine_timeout(lua_check_open_client(L, 1));
@@ -307,10 +313,10 @@ void lua_client_register(lua_State *L) {
                                          {"__close", client_close},
                                          {"__tostring", client_tostring},
                                          {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"start", client_start},     {"step", client_step},
-                                     {"timeout", client_timeout}, {"prepare", client_prepare},
-                                     {"take", client_take},       {"deliver", client_deliver},
-                                     {"close", client_close},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"start", client_start},           {"step", client_step},   {"timeout", client_timeout},
+      {"prepare", client_prepare},       {"take", client_take},   {"deliver", client_deliver},
+      {"check_idle", client_check_idle}, {"close", client_close}, {NULL, NULL}};
   luaL_newmetatable(L, CLIENT_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -132,6 +132,7 @@ local function perform(self, name, ...)
   if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
   end
+  self.core:check_idle()
   return await(self, self.core:start(name, with_key(self, name, ...)), sleep)
 end
 

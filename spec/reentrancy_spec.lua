@@ -1,0 +1,193 @@
+-- What happens when code of the user's runs while the client is at work: finalizers, callbacks, errors in between.
+
+local payment_records = require "payment_records"
+local samples = require "spec.support.samples"
+local servers = require "spec.support.servers"
+
+local GOOD = { status = 200, headers = { ["Request-Id"] = "req_1" }, body = '{"id":"pr_1","object":"payment_record"}' }
+
+-- Calls f each time the collector runs, until it is disarmed; the collector runs all the time.
+local function armed(f)
+  local disarmed = false
+  local function arm()
+    local function collected()
+      if disarmed then return end
+      f()
+      arm()
+    end
+    if newproxy then
+      getmetatable(newproxy(true)).__gc = collected
+    else
+      setmetatable({}, { __gc = collected })
+    end
+  end
+  local pause = collectgarbage("setpause", 50)
+  local multiplier = collectgarbage("setstepmul", 1000)
+  arm()
+  return function()
+    disarmed = true
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", multiplier)
+  end
+end
+
+local function payment(value)
+  local params = samples.reference()
+  params.amount_requested.value = value
+  params.metadata = {}
+  for i = 1, 30 do params.metadata["k" .. i] = ("v%d_%d"):format(i, value):rep(3) end
+  return params
+end
+
+local function new(transport, options)
+  options = samples.copy(options or {})
+  options.api_key, options.transport = samples.KEY, transport
+  return payment_records.new(options)
+end
+
+describe("a finalizer that uses the client", function()
+  it("does not change the request that is being written", function()
+    local client = new(function() return GOOD end)
+    local wrong, ran = 0, 0
+    local disarm = armed(function()
+      ran = ran + 1
+      client:prepare("report_payment", payment(666))
+    end)
+    for i = 1, 500 do
+      local request = assert(client:prepare("report_payment", payment(1000 + i)))
+      local _, pairs_written = request.body:gsub("&metadata", "")
+      if not request.body:find("value]=" .. 1000 + i, 1, true) or pairs_written ~= 30 then wrong = wrong + 1 end
+    end
+    disarm()
+    assert.equal(0, wrong)
+    assert.is_true(ran > 0)
+  end)
+
+  for name, use in pairs {
+    step = function(client) pcall(client.step, client, 0) end,
+    close = function(client) client:close() end,
+    start = function(client) pcall(client.start, client, "report_payment", payment(666)) end,
+  } do
+    it("may " .. name .. " while an answer is taken, and each call has one result", function()
+      local server = servers.start { steps = { GOOD } }
+      local ran, unfinished = 0, 0
+      local client
+      local function again()
+        client = payment_records.new { api_key = samples.KEY, api_base = server.url, max_retries = 0 }
+      end
+      again()
+      local disarm = armed(function()
+        ran = ran + 1
+        if ran <= 200 then use(client) end -- calls that are started must not outrun those that end
+      end)
+      for i = 1, 100 do
+        local started, call = pcall(client.start, client, "report_payment", payment(1000 + i))
+        for _ = 1, 200 do
+          if not started or call:done() or not pcall(client.step, client, 0.01) then break end
+        end
+        collectgarbage "step"
+        if started and not call:done() then unfinished = unfinished + 1 end
+        if name == "close" then again() end
+      end
+      disarm()
+      client:close()
+      server:stop()
+      assert.equal(0, unfinished)
+      assert.is_true(ran > 0)
+    end)
+  end
+end)
+
+describe("a call that raises", function()
+  it("from within on_attempt, because it would wait, is never sent", function()
+    local sent, refusal = {}, nil
+    local client
+    client = new(function(request)
+      sent[#sent + 1] = request.body:match "value%]=(%d+)"
+      return GOOD
+    end, { on_attempt = function() refusal = refusal or { pcall(client.report_payment, client, payment(2222)) } end })
+    assert(client:report_payment(payment(1111)))
+    assert.is_false(refusal[1])
+    assert.matches("not wait for them", refusal[2])
+    assert(client:report_payment(payment(3333)))
+    while client:step(0.1) > 0 do end
+    for _, value in ipairs(sent) do assert.is_not.equal("2222", value) end
+  end)
+
+  it("because nginx may not wait in this phase is never sent", function()
+    local sent = 0
+    local client = new(function() sent = sent + 1 return GOOD end)
+    _G.ngx = { get_phase = function() return "log" end, sleep = function() end }
+    local made, message = pcall(client.report_payment, client, payment(4242))
+    _G.ngx = nil
+    assert.is_false(made)
+    assert.matches("ngx%.timer%.at", message)
+    assert(client:retrieve_payment_record "pr_1")
+    assert.equal(1, sent)
+  end)
+end)
+
+describe("a sleep that raises", function()
+  it("ends its call as canceled, and the call is not sent later", function()
+    local server = servers.start { steps = { { delay = 0.3, status = 200, body = GOOD.body } } }
+    local client = payment_records.new {
+      api_key = samples.KEY, api_base = server.url, sleep = function() error("no more", 0) end,
+    }
+    local record, err = client:report_payment(payment(1))
+    assert.is_nil(record)
+    assert.equal("canceled_error", err.type)
+    assert.matches("no more", err.message)
+    assert.equal(0, client:step(0))
+    server:stop()
+  end)
+end)
+
+describe("on_attempt", function()
+  it("that cancels its own call is called once for it", function()
+    local events, call = 0, nil
+    local client = new(function() return { status = 500, body = "" } end, {
+      on_attempt = function()
+        events = events + 1
+        call:cancel()
+      end,
+    })
+    call = client:start("report_payment", payment(1))
+    client:step(0)
+    local record, err = call:result()
+    assert.is_nil(record)
+    assert.same({ "canceled_error", "unknown", 1 }, { err.type, err.outcome, events })
+  end)
+
+  it("that cancels a call whose answer has come does not take the answer away", function()
+    local client, call
+    client = new(function() return GOOD end, { on_attempt = function() call:cancel() end })
+    call = client:start("report_payment", payment(1))
+    client:step(0)
+    assert.equal("pr_1", call:result().id)
+  end)
+
+  it("that closes the client leaves the answer to its call", function()
+    local client
+    client = new(function() return GOOD end, { on_attempt = function() client:close() end })
+    local call = client:start("report_payment", payment(1))
+    local other = client:start("report_payment", payment(2))
+    pcall(client.step, client, 0)
+    assert.equal("pr_1", call:result().id)
+    assert.same({ "canceled_error", "not_sent" }, { select(2, other:result()).type, select(2, other:result()).outcome })
+    assert.is_false((pcall(client.report_payment, client, payment(3))))
+  end)
+end)
+
+describe("a transport that never returns", function()
+  it("costs its call no more than its timeout", function()
+    local client = new(function() coroutine.yield() end, { timeout = 0.2, max_retries = 0, sleep = function() end })
+    local call = client:start("report_payment", payment(1))
+    local stuck = coroutine.create(function() client:step(0) end)
+    assert(coroutine.resume(stuck))
+    for _ = 1, 100 do
+      if call:done() then break end
+      client.core:step(0.05)
+    end
+    assert.same({ "timeout_error", "unknown" }, { select(2, call:result()).type, select(2, call:result()).outcome })
+  end)
+end)
