@@ -124,20 +124,20 @@ CPPCHECK = cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
   --enable=warning,style,performance,portability --suppress=missingIncludeSystem \
   --suppress=constParameter
 
-SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* spec/support/* $(wildcard examples/* examples/*/*) 2>/dev/null)
+SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* spec/support/* $(wildcard examples/* examples/*/* bench/*) 2>/dev/null)
 
 lint:
 	.ci/install lint
 	$(MAKE) --no-print-directory lint-all
 
 lint-all:
-	clang-format --dry-run -Werror $(SOURCES) $(HEADERS)
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) bench/bare.c
 	luacheck --quiet .
-	$(CPPCHECK) src
-	clang-tidy --quiet $(SOURCES) -- -std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)
+	$(CPPCHECK) src bench
+	clang-tidy --quiet $(SOURCES) bench/bare.c -- -std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)
 	shellcheck $(SCRIPTS)
 
 format:
-	clang-format -i $(SOURCES) $(HEADERS)
+	clang-format -i $(SOURCES) $(HEADERS) bench/bare.c
 
 -include bench/bench.mk

@@ -166,11 +166,11 @@ end)
 describe("a call is not made again", function()
   local final = {
     { "400", refusal(400), { outcome = "rejected", retryable = false, type = "invalid_request_error" } },
-    { "401", refusal(401, { type = cjson.null }, { ["Request-Id"] = "req_1" }), { outcome = "rejected", retryable = false,
-      type = "authentication_error" } },
+    { "401", refusal(401, { type = cjson.null }, { ["Request-Id"] = "req_1" }), {
+      outcome = "rejected", retryable = false, type = "authentication_error" } },
     { "402", refusal(402, { type = "card_error" }), { outcome = "rejected", retryable = false, type = "card_error" } },
-    { "403", refusal(403, { type = cjson.null }, { ["Request-Id"] = "req_1" }), { outcome = "rejected", retryable = false,
-      type = "permission_error" } },
+    { "403", refusal(403, { type = cjson.null }, { ["Request-Id"] = "req_1" }), {
+      outcome = "rejected", retryable = false, type = "permission_error" } },
     { "404", refusal(404, { code = "resource_missing" }), { outcome = "rejected", retryable = false,
       code = "resource_missing" } },
     { "410", refusal(410), { outcome = "rejected", retryable = false } },

@@ -3,9 +3,8 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { FIRST_CAPACITY = 256 };
+enum { FIRST_CAPACITY = 512 };
 
 void wipe(void *memory, size_t length) {
   memset(memory, 0, length);
@@ -33,7 +32,7 @@ static bool grow(struct buffer *buffer, size_t needed) {
   return true;
 }
 
-void buffer_append(struct buffer *buffer, const char *data, size_t length) {
+void buffer_append_growing(struct buffer *buffer, const char *data, size_t length) {
   if (buffer->failed)
     return;
   if (length >= SIZE_MAX - buffer->length) {

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #pragma GCC visibility push(hidden)
 
@@ -16,7 +17,19 @@ struct buffer {
   bool failed;
 };
 
-void buffer_append(struct buffer *buffer, const char *data, size_t length);
+/* The way of buffer_append() when the buffer must grow. */
+void buffer_append_growing(struct buffer *buffer, const char *data, size_t length);
+
+static inline void buffer_append(struct buffer *buffer, const char *data, size_t length) {
+  if (length >= buffer->capacity - buffer->length) { /* one byte more is needed for the NUL */
+    buffer_append_growing(buffer, data, length);
+    return;
+  }
+  memcpy(buffer->data + buffer->length, data, length);
+  buffer->length += length;
+  buffer->data[buffer->length] = '\0';
+}
+
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_integer(struct buffer *buffer, long long value);
 

@@ -6,6 +6,7 @@
 #include "lua_encode.h"
 #include "lua_error.h"
 #include "lua_params.h"
+#include "lua_response.h"
 #include "payment_records.h"
 
 int luaopen_payment_records_core(lua_State *L);
@@ -20,6 +21,7 @@ __attribute__((visibility("default"))) int luaopen_payment_records_core(lua_Stat
     return luaL_error(L, "payment_records: %s", fault);
   lua_encode_register(L);
   lua_error_register(L);
+  lua_response_register(L);
   lua_call_register(L);
   lua_client_register(L);
   luaL_newlib(L, functions);

@@ -64,6 +64,15 @@ static void read_replayed(struct headers *headers, const char *value, size_t len
   headers->replayed = equals(value, length, "true");
 }
 
+/* The value is the last thing but one that stands in the lines by now. */
+static void read_request_id(struct headers *headers, const char *value, size_t length) {
+  (void)value;
+  if (headers->request_id_length > 0)
+    return;
+  headers->request_id = headers->lines.length - length - 1;
+  headers->request_id_length = headers->lines.failed ? 0 : length;
+}
+
 static const struct {
   const char *name;
   void (*read)(struct headers *headers, const char *value, size_t length);
@@ -71,6 +80,7 @@ static const struct {
     {"stripe-should-retry", read_should_retry},
     {"retry-after", read_retry_after},
     {"idempotent-replayed", read_replayed},
+    {"request-id", read_request_id},
 };
 
 void headers_clear(struct headers *headers) {
@@ -79,6 +89,7 @@ void headers_clear(struct headers *headers) {
   headers->should_retry = SHOULD_RETRY_ABSENT;
   headers->retry_after = -1;
   headers->replayed = false;
+  headers->request_id = headers->request_id_length = 0;
 }
 
 void headers_free(struct headers *headers) {
@@ -117,22 +128,13 @@ void headers_receive(struct headers *headers, const char *line, size_t length) {
     headers_add(headers, header);
 }
 
-bool headers_next(const struct headers *headers, size_t *cursor, struct header *header) {
-  while (*cursor < headers->lines.length) {
-    const char *line = headers->lines.data + *cursor;
-    const char *end = memchr(line, '\n', headers->lines.length - *cursor);
-    size_t length = end ? (size_t)(end - line) : headers->lines.length - *cursor;
-    *cursor += length + 1;
-    if (split(line, length, header))
+bool headers_next(const char *lines, size_t length, size_t *cursor, struct header *header) {
+  while (*cursor < length) {
+    const char *line = lines + *cursor, *end = memchr(line, '\n', length - *cursor);
+    size_t line_length = end ? (size_t)(end - line) : length - *cursor;
+    *cursor += line_length + 1;
+    if (split(line, line_length, header))
       return true;
   }
-  return false;
-}
-
-bool headers_find(const struct headers *headers, const char *name, struct header *header) {
-  size_t cursor = 0;
-  while (headers_next(headers, &cursor, header))
-    if (equals(header->name, header->name_length, name))
-      return true;
   return false;
 }

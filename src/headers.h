@@ -19,7 +19,8 @@ struct headers {
   size_t count;
   enum should_retry should_retry; /* Stripe-Should-Retry; contradicting lines are a conflict */
   double retry_after;             /* seconds; negative: absent, or a date (Stripe sends none) */
-  bool replayed;                  /* Idempotent-Replayed: true */
+  size_t request_id, request_id_length; /* where its value stands in the lines; length 0: absent */
+  bool replayed;                        /* Idempotent-Replayed: true */
 };
 
 struct header {
@@ -37,11 +38,8 @@ void headers_receive(struct headers *headers, const char *line, size_t length);
 /* Takes one header as a pair. */
 void headers_add(struct headers *headers, struct header header);
 
-/* Walks the lines: *cursor begins at 0. False at the end. */
-bool headers_next(const struct headers *headers, size_t *cursor, struct header *header);
-
-/* The first header of this name (in any case of letters). False when there is none. */
-bool headers_find(const struct headers *headers, const char *name, struct header *header);
+/* Walks lines as they are kept: *cursor begins at 0. False at the end. */
+bool headers_next(const char *lines, size_t length, size_t *cursor, struct header *header);
 
 #pragma GCC visibility pop
 

@@ -12,9 +12,41 @@
 
 #include <string.h>
 
-enum { RECORD = 1, ERROR = 2, RESPONSE = 3 }; /* places in the store of a call */
+enum { KEPT_CAPACITY = 4096 }; /* bytes of a buffer that is kept for the next call */
+enum { RECORD = 1, ERROR = 2, RESPONSE = 3, OWNER = 4 }; /* places in the store of a call */
+
+/* Hands a buffer on to the next call, unless that has one or this one is large. */
+static void recycle(struct buffer *spare, struct buffer *buffer) {
+  if (!buffer->data || spare->data || buffer->capacity > KEPT_CAPACITY || buffer->failed)
+    return;
+  wipe(buffer->data, buffer->length);
+  *spare = *buffer;
+  spare->length = 0;
+  *buffer = (struct buffer){.data = NULL};
+}
+
+static void take_spare(struct buffer *buffer, struct buffer *spare) {
+  *buffer = *spare;
+  *spare = (struct buffer){.data = NULL};
+}
+
+static void take_buffers(struct call *call, struct call_buffers *spare) {
+  take_spare(&call->url, &spare->url);
+  take_spare(&call->headers, &spare->headers);
+  take_spare(&call->form.body, &spare->body);
+  take_spare(&call->form.key, &spare->key);
+}
+
+static void recycle_buffers(struct call *call, struct call_buffers *spare) {
+  recycle(&spare->url, &call->url);
+  recycle(&spare->headers, &call->headers);
+  recycle(&spare->body, &call->form.body);
+  recycle(&spare->key, &call->form.key);
+}
 
 void lua_call_free_request(struct call *call) {
+  if (call->client && !call->client->closed)
+    recycle_buffers(call, &call->client->spare);
   buffer_free(&call->url);
   buffer_free(&call->headers);
   buffer_free(&call->message);
@@ -27,8 +59,8 @@ static int collect_call(lua_State *L) {
   struct call *call = luaL_checkudata(L, 1, CALL_TYPE);
   if (call->client)
     engine_forget(call);
-  call->client = NULL;
   lua_call_free_request(call);
+  call->client = NULL;
   return 0;
 }
 
@@ -48,10 +80,11 @@ static struct call *push_empty_call(lua_State *L, struct client *client,
   call->state = CALL_DONE;
   call->anchor = LUA_NOREF;
   luaL_setmetatable(L, CALL_TYPE);
-  lua_createtable(L, RESPONSE, 1);
+  lua_createtable(L, OWNER, 0);
   lua_pushvalue(L, 1);
-  lua_setfield(L, -2, "client");
+  lua_rawseti(L, -2, OWNER);
   compat_setstore(L, -2);
+  take_buffers(call, &client->spare);
   return call;
 }
 
@@ -228,7 +261,7 @@ static int call_cancel(lua_State *L) {
   if (call->state == CALL_DONE)
     return 0;
   compat_getstore(L, 1);
-  lua_getfield(L, -1, "client");
+  lua_rawgeti(L, -1, OWNER);
   return engine_cancel(L, lua_gettop(L), call, reason) ? 0 : lua_error(L);
 }
 

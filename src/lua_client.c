@@ -44,6 +44,10 @@ void lua_client_release(struct client *client) {
   timers_free(&client->timers);
   lua_options_free(&client->options);
   buffer_free(&client->user_agent);
+  buffer_free(&client->spare.url);
+  buffer_free(&client->spare.headers);
+  buffer_free(&client->spare.body);
+  buffer_free(&client->spare.key);
 }
 
 static int collect_client(lua_State *L) {

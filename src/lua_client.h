@@ -22,9 +22,14 @@ enum call_state {
   CALL_DONE
 };
 
+/* What a call writes its request into. */
+struct call_buffers {
+  struct buffer url, headers, body, key;
+};
+
 /* A call is in a ring of its client until it is done; so long the client's store keeps it from the
  * collector. Its own store (the userdata's table) has the result: [1] record, [2] error,
- * [3] response; and "client". */
+ * [3] response, [4] client. */
 struct call {
   struct ring_link link;
   struct timer timer;    /* ready: its deadline. On the wire: when the attempt has taken too long.
@@ -59,6 +64,7 @@ struct call {
 struct client {
   struct options options;
   struct buffer user_agent;
+  struct call_buffers spare;   /* of a call that is done, for the next one */
   struct transport *transport; /* NULL when carried or closed */
   struct ring_link ready;      /* calls in the order of their turn */
   struct ring_link started;    /* calls on the wire, and those that wait for their next attempt */

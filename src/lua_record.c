@@ -166,8 +166,7 @@ static void push_error_fields(lua_State *L) {
  * proxy or a firewall may answer in JSON, too: Stripe's errors have a type, or the answer a
  * Request-Id. */
 static void read_error(lua_State *L, const struct answer *answer, struct attempt_end *end) {
-  struct header header;
-  end->from_stripe = headers_find(answer->headers, "request-id", &header);
+  end->from_stripe = answer->headers->request_id_length > 0;
   if (lua_istable(L, -1)) {
     push_error_fields(L);
     lua_replace(L, -2);

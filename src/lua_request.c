@@ -2,6 +2,7 @@
 #include "lua_request.h"
 
 #include "clock.h"
+#include "lua_call.h"
 #include "lua_error.h"
 #include "lua_fields.h"
 #include "lua_params.h"
@@ -178,19 +179,6 @@ static bool write_request(struct walk *walk, const struct arguments *arguments, 
   return true;
 }
 
-/* What was only needed to write the request; all of it when it is not to be sent. */
-static void free_scratch(struct call *call, bool sendable) {
-  buffer_free(&call->form.key);
-  buffer_free(&call->message);
-  if (sendable && endpoint_is_post(call->endpoint))
-    return;
-  buffer_free(&call->form.body);
-  if (sendable)
-    return;
-  buffer_free(&call->url);
-  buffer_free(&call->headers);
-}
-
 bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call) {
   struct walk walk = {.L = L, .form = &call->form, .message = &call->message};
   compat_getstore(L, arguments->client);
@@ -204,7 +192,9 @@ bool lua_request_build(lua_State *L, const struct arguments *arguments, struct c
     luaL_error(L, "not enough memory");
   if (!right)
     lua_error_of_validation(L, &call->message, walk.path_length);
-  free_scratch(call, right);
+  buffer_free(&call->message);
+  if (!right)
+    lua_call_free_request(call);
   return right;
 }
 

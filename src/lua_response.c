@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define RESPONSE_TYPE "payment_records.response"
+
 /* HTTP field names have no case: they are given in lower case, and repeated ones joined (RFC 9110,
  * 5.3). */
 static void push_name(lua_State *L, const struct header *header) {
@@ -19,50 +21,74 @@ static void push_name(lua_State *L, const struct header *header) {
   lua_pushlstring(L, name, length);
 }
 
-static void push_headers(lua_State *L, const struct call *call, const struct headers *headers) {
+/* Sets a header in the table of them on top. */
+static void set_header(lua_State *L, const struct header *header) {
+  push_name(L, header);
+  lua_pushvalue(L, -1);
+  lua_rawget(L, -3);
+  bool repeated = !lua_isnil(L, -1);
+  if (repeated)
+    lua_pushliteral(L, ", ");
+  else
+    lua_pop(L, 1);
+  lua_pushlstring(L, header->value, header->value_length);
+  if (repeated)
+    lua_concat(L, 3);
+  lua_rawset(L, -3);
+}
+
+/* __index of a response: makes `headers` of the lines when it is first asked for, since few ask. */
+static int response_index(lua_State *L) {
   struct header header;
-  size_t cursor = 0;
+  size_t cursor = 0, length;
+  lua_settop(L, 2);
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "headers") != 0)
+    return 0;
+  lua_getfield(L, 1, "header_lines");
+  const char *lines = lua_tolstring(L, 3, &length);
+  if (!lines)
+    return 0;
   lua_newtable(L);
-  while (headers_next(headers, &cursor, &header)) {
-    push_name(L, &header);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, -3);
-    bool repeated = !lua_isnil(L, -1);
-    if (repeated)
-      lua_pushliteral(L, ", ");
-    else
-      lua_pop(L, 1);
-    lua_redact_push(L, call, header.value, header.value_length);
-    if (repeated)
-      lua_concat(L, 3);
-    lua_rawset(L, -3);
-  }
+  while (headers_next(lines, length, &cursor, &header))
+    set_header(L, &header);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 1, "headers");
+  return 1;
+}
+
+void lua_response_register(lua_State *L) {
+  luaL_newmetatable(L, RESPONSE_TYPE);
+  lua_pushcfunction(L, response_index);
+  lua_setfield(L, -2, "__index");
+  set_text(L, "__name", RESPONSE_TYPE);
+  lua_pop(L, 1);
 }
 
 void lua_response_set_answer(lua_State *L, const struct call *call, const struct answer *answer) {
-  struct header header;
+  const struct headers *headers = answer->headers;
   if (answer->status > 0)
     set_integer(L, "status", answer->status);
-  if (!answer->headers || !headers_find(answer->headers, "request-id", &header))
+  if (!headers || headers->request_id_length == 0)
     return;
-  lua_redact_push(L, call, header.value, header.value_length);
+  lua_redact_push(L, call, headers->lines.data + headers->request_id, headers->request_id_length);
   lua_setfield(L, -2, "request_id");
 }
 
 void lua_response_push(lua_State *L, const struct call *call, const struct answer *answer) {
-  lua_createtable(L, 0, 7);
+  const struct headers *headers = answer ? answer->headers : NULL;
+  lua_createtable(L, 0, 8);
   set_integer(L, "attempts", call->attempts);
   set_number(L, "elapsed", call->started > 0 ? clock_seconds() - call->started : 0);
-  set_boolean(L, "replayed", answer && answer->headers && answer->headers->replayed);
+  set_boolean(L, "replayed", headers && headers->replayed);
   if (*call->idempotency_key)
     set_text(L, "idempotency_key", call->idempotency_key);
-  if (!answer)
+  if (answer)
+    lua_response_set_answer(L, call, answer);
+  if (!headers)
     return;
-  lua_response_set_answer(L, call, answer);
-  if (!answer->headers)
-    return;
-  push_headers(L, call, answer->headers);
-  lua_setfield(L, -2, "headers");
+  lua_redact_push(L, call, buffer_text(&headers->lines), headers->lines.length);
+  lua_setfield(L, -2, "header_lines");
+  luaL_setmetatable(L, RESPONSE_TYPE);
 }
 
 /* The path alone: a query may hold what belongs in no log. */

@@ -14,6 +14,7 @@
 
 enum {
   MOST_EVENTS = 64,         /* taken by one step, so that a busy transport does not keep its host */
+  MOST_TURNS = 4,           /* of the timer, in one step, likewise */
   MOST_IDLE = 64,           /* exchanges kept for the next request */
   KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
@@ -227,26 +228,34 @@ static void tell_events(struct transport *transport, double seconds) {
   }
 }
 
-static void tell_time(struct transport *transport) {
+/* False when it is not time yet. */
+static bool tell_time(struct transport *transport) {
   int running;
   if (transport->due < 0 || transport->due > clock_seconds())
-    return;
+    return false;
   transport->due = -1; /* libcurl sets it anew when it wants to */
   curl_multi_socket_action(transport->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  return true;
 }
 
-/* The time comes first: a request that was just started is sent by it, and its answer may then be
+/* Does what is due now, and what falls due by that, within bounds. */
+static void work_off(struct transport *transport) {
+  int turns = 0;
+  while (turns < MOST_TURNS && tell_time(transport))
+    turns++;
+  collect_finished(transport);
+}
+
+/* What is due comes first: it sends a request that was just started, whose answer may then be
  * waited for in the same step. */
 void transport_step(struct transport *transport, double seconds) {
   struct sigpipe_guard guard;
   renew_after_fork(transport);
   sigpipe_block(&guard, transport->raises_sigpipe);
-  tell_time(transport);
-  collect_finished(transport);
+  work_off(transport);
   double until = transport_timeout(transport);
   tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds);
-  tell_time(transport);
-  collect_finished(transport);
+  work_off(transport);
   sigpipe_restore(&guard);
 }
 

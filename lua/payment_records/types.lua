@@ -78,7 +78,8 @@
 ---@field attempts integer how often the request went over the wire
 ---@field elapsed number seconds
 ---@field replayed boolean Stripe answered from its memory of an earlier request with this key
----@field headers table<string, string>|nil names in lower case
+---@field headers table<string, string>|nil names in lower case; made of `header_lines` when first asked for
+---@field header_lines string|nil as they came
 ---@field callback_error any what on_attempt raised
 
 ---@class payment_records.Error
