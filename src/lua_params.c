@@ -7,19 +7,48 @@
 
 #include <string.h>
 
-enum { SLOTS_PER_LEVEL = 8 }; /* of the stack: a table, its sorted keys, a key or value, and room */
+enum { SLOTS_PER_LEVEL = 8 }; /* of the stack, beside the fields: a value, sorted keys, and room */
 
-/* Pushes the field of the table on top, or nil; returns whether there is one. */
-static bool push_field(struct walk *walk, const char *name) {
-  lua_pushstring(walk->L, name);
-  lua_rawget(walk->L, -2);
-  return !lua_isnil(walk->L, -1);
+/* A table that is walked. Its fields are laid out on the stack above it, in the order of the
+ * parameters, nil where one is absent. */
+struct fields {
+  struct walk *walk;
+  const struct param *params;
+  int table;      /* stack index */
+  size_t unknown; /* fields that no parameter has */
+};
+
+static int place_of(const struct fields *fields, const struct param *param) {
+  return fields->table + 1 + (int)(param - fields->params);
 }
 
-static bool has_field(struct walk *walk, const char *name) {
-  bool has = push_field(walk, name);
-  lua_pop(walk->L, 1);
-  return has;
+static bool is_given(const struct fields *fields, const struct param *param) {
+  return !lua_isnil(fields->walk->L, place_of(fields, param));
+}
+
+/* One pass over what the table has; a look-up of each parameter by its name would cost more. */
+static void lay_out(struct fields *fields) {
+  lua_State *L = fields->walk->L;
+  int count = 0;
+  while (fields->params[count].name)
+    count++;
+  luaL_checkstack(L, count + SLOTS_PER_LEVEL, "table nested too deep");
+  lua_settop(L, fields->table + count);
+  lua_pushnil(L);
+  while (lua_next(L, fields->table)) {
+    const struct param *param = NULL;
+    size_t length;
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      const char *name = lua_tolstring(L, -2, &length);
+      param = param_find(fields->params, name, length);
+    }
+    if (param) {
+      lua_replace(L, place_of(fields, param));
+    } else {
+      fields->unknown++;
+      lua_pop(L, 1);
+    }
+  }
 }
 
 /* A fault at the parameter `name` of the place the walk is at. */
@@ -46,63 +75,68 @@ static bool visit_unknown(struct walk *walk, const struct table_key *key, const 
   return walk->allow_unknown ? walk_encode_value(walk) : unknown_fault(walk, params, key->name);
 }
 
-/* Writes, or refuses, what the parameter tables do not have; `known` fields were found in them. */
-static bool write_unknown(struct walk *walk, const struct param *params, size_t known) {
+/* Writes, or refuses, what the parameter tables do not have. */
+static bool write_unknown(const struct fields *fields) {
+  struct walk *walk = fields->walk;
   size_t count;
+  if (fields->unknown == 0)
+    return true;
+  lua_pushvalue(walk->L, fields->table);
   enum table_shape shape = walk_shape(walk, -1, &count);
   if (shape == SHAPE_INVALID)
     return false;
   if (shape == SHAPE_SEQUENCE)
     return walk_fault(walk, "expected a table of named parameters, got a sequence");
-  return count == known || walk_each_name(walk, count, visit_unknown, params);
+  return walk_each_name(walk, count, visit_unknown, fields->params);
 }
 
 /* A misspelt name leaves a parameter missing; the name is what to complain about then. */
-static bool missing_fault(struct walk *walk, const struct param *params, const char *name) {
-  if (!walk->allow_unknown && !write_unknown(walk, params, 0))
+static bool missing_fault(const struct fields *fields, const char *name) {
+  if (!fields->walk->allow_unknown && !write_unknown(fields))
     return false;
-  return fault_at(walk, name, "required, but missing");
+  return fault_at(fields->walk, name, "required, but missing");
 }
 
-static bool write_field(struct walk *walk, const struct param *param) {
-  if (!walk_enter_key(walk, param->name, strlen(param->name)))
+static bool write_field(const struct fields *fields, const struct param *param) {
+  struct walk *walk = fields->walk;
+  if (!walk_enter_key(walk, param->name, param->length))
     return false;
+  lua_pushvalue(walk->L, place_of(fields, param));
   bool right = lua_check_value(walk, param);
+  lua_pop(walk->L, 1);
   form_leave(walk->form);
   return right;
 }
 
-static bool write_known(struct walk *walk, const struct param *params, size_t *known) {
-  for (const struct param *param = params; param->name; param++) {
-    bool found = push_field(walk, param->name);
-    bool right = !found || write_field(walk, param);
-    lua_pop(walk->L, 1);
-    *known += found;
-    if (!right)
+static bool write_known(const struct fields *fields) {
+  for (const struct param *param = fields->params; param->name; param++) {
+    bool given = is_given(fields, param);
+    if (!given && (param->flags & PARAM_REQUIRED))
+      return missing_fault(fields, param->name);
+    if (given && !write_field(fields, param))
       return false;
-    if (!found && (param->flags & PARAM_REQUIRED))
-      return missing_fault(walk, params, param->name);
   }
   return true;
 }
 
-static bool check_one_of(struct walk *walk, const struct param *params) {
+static bool check_one_of(const struct fields *fields) {
   const struct param *first = NULL, *last = NULL;
-  for (const struct param *param = params; param->name; param++) {
+  for (const struct param *param = fields->params; param->name; param++) {
     if (!(param->flags & PARAM_ONE_OF))
       continue;
-    if (has_field(walk, param->name))
+    if (is_given(fields, param))
       return true;
     first = first ? first : param;
     last = param;
   }
   if (!first)
     return true;
-  walk_fault(walk, "expected ");
-  buffer_append_text(walk->message, first->name);
-  buffer_append_text(walk->message, " or ");
-  buffer_append_text(walk->message, last->name);
-  buffer_append_text(walk->message, ", got neither");
+  struct buffer *message = fields->walk->message;
+  walk_fault(fields->walk, "expected ");
+  buffer_append_text(message, first->name);
+  buffer_append_text(message, " or ");
+  buffer_append_text(message, last->name);
+  buffer_append_text(message, ", got neither");
   return false;
 }
 
@@ -115,45 +149,46 @@ static bool selection_fault(struct walk *walk, const char *object, const char *t
   return false;
 }
 
-static bool is_one_of(const char *text, const char *const *values) {
-  while (*values && strcmp(*values, text) != 0)
-    values++;
-  return *values != NULL;
+static bool has_selected(const struct fields *fields, const char *object) {
+  return is_given(fields, param_find(fields->params, object, strlen(object)));
 }
 
 /* `outcome = "failed"` goes with `failed = {…}` and with none of its sisters. */
-static bool check_selection(struct walk *walk, const struct param *selector) {
-  bool given = push_field(walk, selector->name);
-  /* The string stays anchored in the table. */
-  const char *selected = given ? lua_tostring(walk->L, -1) : "";
-  lua_pop(walk->L, 1);
-  if (given && !is_one_of(selected, selector->values))
+static bool check_selection(const struct fields *fields, const struct param *selector) {
+  struct walk *walk = fields->walk;
+  bool given = is_given(fields, selector), known = !given;
+  const char *selected = given ? lua_tostring(walk->L, place_of(fields, selector)) : "";
+  for (size_t i = 0; selector->values[i]; i++)
+    known = known || strcmp(selector->values[i], selected) == 0;
+  if (!known)
     return true; /* a value that this version does not know, sent on request */
   for (size_t i = 0; selector->values[i]; i++) {
     const char *object = selector->values[i];
-    if (strcmp(object, selected) == 0 || !has_field(walk, object))
+    if (strcmp(object, selected) == 0 || !has_selected(fields, object))
       continue;
     if (!given)
       return selection_fault(walk, object,
                              "given without an outcome; did you mean outcome = ", object);
     return selection_fault(walk, object, "contradicts outcome = ", selected);
   }
-  return !given || has_field(walk, selected) ||
+  return !given || has_selected(fields, selected) ||
          selection_fault(walk, selected, "required, because outcome is ", selected);
 }
 
-static bool check_selections(struct walk *walk, const struct param *params) {
-  for (const struct param *param = params; param->name; param++)
-    if ((param->flags & PARAM_SELECTS) && !check_selection(walk, param))
+static bool check_selections(const struct fields *fields) {
+  for (const struct param *param = fields->params; param->name; param++)
+    if ((param->flags & PARAM_SELECTS) && !check_selection(fields, param))
       return false;
   return true;
 }
 
 bool lua_params_write(struct walk *walk, const struct param *params) {
-  size_t known = 0;
-  luaL_checkstack(walk->L, SLOTS_PER_LEVEL, "table nested too deep");
-  return write_known(walk, params, &known) && write_unknown(walk, params, known) &&
-         check_one_of(walk, params) && check_selections(walk, params);
+  struct fields fields = {.walk = walk, .params = params, .table = lua_gettop(walk->L)};
+  lay_out(&fields);
+  bool right = write_known(&fields) && write_unknown(&fields) && check_one_of(&fields) &&
+               check_selections(&fields);
+  lua_settop(walk->L, fields.table);
+  return right;
 }
 
 static void push_params(lua_State *L, const struct param *params);

@@ -10,22 +10,23 @@
 
 enum { LENGTH = 5000 }; /* of most strings */
 
+#define NAMED(NAME) .name = (NAME), .length = sizeof(NAME) - 1
 #define END \
   { .name = NULL }
 #define EXPAND \
-  { .name = "expand", .type = PARAM_ARRAY, .max_length = LENGTH }
+  { NAMED("expand"), .type = PARAM_ARRAY, .max_length = LENGTH }
 #define METADATA \
-  { .name = "metadata", .type = PARAM_METADATA, .flags = PARAM_CLEARABLE }
+  { NAMED("metadata"), .type = PARAM_METADATA, .flags = PARAM_CLEARABLE }
 #define TEXT(NAME) \
-  { .name = (NAME), .type = PARAM_STRING, .max_length = LENGTH }
+  { NAMED(NAME), .type = PARAM_STRING, .max_length = LENGTH }
 #define UNLIMITED_TEXT(NAME) \
-  { .name = (NAME), .type = PARAM_STRING }
+  { NAMED(NAME), .type = PARAM_STRING }
 #define TIMESTAMP(NAME, FLAGS) \
-  { .name = (NAME), .type = PARAM_TIMESTAMP, .flags = (FLAGS) }
+  { NAMED(NAME), .type = PARAM_TIMESTAMP, .flags = (FLAGS) }
 #define OBJECT(NAME, FLAGS, PARAMS) \
-  { .name = (NAME), .type = PARAM_OBJECT, .flags = (FLAGS), .params = (PARAMS) }
+  { NAMED(NAME), .type = PARAM_OBJECT, .flags = (FLAGS), .params = (PARAMS) }
 #define ENUM(NAME, FLAGS, VALUES) \
-  { .name = (NAME), .type = PARAM_ENUM, .flags = (FLAGS), .values = (VALUES) }
+  { NAMED(NAME), .type = PARAM_ENUM, .flags = (FLAGS), .values = (VALUES) }
 
 static const char *const custom_only[] = {"custom", NULL};
 static const char *const outcomes[] = {"canceled", "failed", "guaranteed", NULL};
@@ -33,8 +34,8 @@ static const char *const presences[] = {"off_session", "on_session", NULL};
 static const char *const refund_outcomes[] = {"refunded", NULL};
 
 static const struct param amount[] = {
-    {.name = "currency", .type = PARAM_CURRENCY, .flags = PARAM_REQUIRED},
-    {.name = "value", .type = PARAM_AMOUNT, .flags = PARAM_REQUIRED},
+    {NAMED("currency"), .type = PARAM_CURRENCY, .flags = PARAM_REQUIRED},
+    {NAMED("value"), .type = PARAM_AMOUNT, .flags = PARAM_REQUIRED},
     END};
 
 static const struct param address[] = {
@@ -56,22 +57,18 @@ static const struct param custom_payment_method[] = {TEXT("display_name"), TEXT(
 static const struct param payment_method_details[] = {
     OBJECT("billing_details", 0, billing_details),
     OBJECT("custom", 0, custom_payment_method),
-    {.name = "payment_method", .type = PARAM_STRING, .flags = PARAM_ONE_OF, .max_length = LENGTH},
+    {NAMED("payment_method"), .type = PARAM_STRING, .flags = PARAM_ONE_OF, .max_length = LENGTH},
     ENUM("type", PARAM_ONE_OF, custom_only),
     END};
 
-static const struct param payment_reference[] = {{.name = "payment_reference",
-                                                  .type = PARAM_STRING,
-                                                  .flags = PARAM_REQUIRED,
-                                                  .max_length = LENGTH},
+static const struct param payment_reference[] = {{NAMED("payment_reference"), .type = PARAM_STRING,
+                                                  .flags = PARAM_REQUIRED, .max_length = LENGTH},
                                                  END};
 static const struct param payment_processor[] = {ENUM("type", PARAM_REQUIRED, custom_only),
                                                  OBJECT("custom", 0, payment_reference), END};
 
-static const struct param refund_reference[] = {{.name = "refund_reference",
-                                                 .type = PARAM_STRING,
-                                                 .flags = PARAM_REQUIRED,
-                                                 .max_length = LENGTH},
+static const struct param refund_reference[] = {{NAMED("refund_reference"), .type = PARAM_STRING,
+                                                 .flags = PARAM_REQUIRED, .max_length = LENGTH},
                                                 END};
 static const struct param refund_processor[] = {ENUM("type", PARAM_REQUIRED, custom_only),
                                                 OBJECT("custom", 0, refund_reference), END};
@@ -120,7 +117,7 @@ const struct param params_report_guaranteed[] = {TIMESTAMP("guaranteed_at", PARA
 
 const struct param params_report_informational[] = {
     OBJECT("customer_details", 0, customer_details),
-    {.name = "description", .type = PARAM_STRING, .flags = PARAM_CLEARABLE, .max_length = LENGTH},
+    {NAMED("description"), .type = PARAM_STRING, .flags = PARAM_CLEARABLE, .max_length = LENGTH},
     METADATA,
     OBJECT("shipping_details", PARAM_CLEARABLE, shipping_details),
     EXPAND,
@@ -137,7 +134,7 @@ const struct param params_report_refund[] = {
     END};
 
 #define PAGE_LIMIT \
-  { .name = "limit", .type = PARAM_INTEGER, .minimum = 1, .maximum = 100 }
+  { NAMED("limit"), .type = PARAM_INTEGER, .minimum = 1, .maximum = 100 }
 
 const struct param params_retrieve[] = {EXPAND, END};
 
@@ -150,7 +147,7 @@ const struct param params_list_records[] = {TIMESTAMP("created_after", 0),
                                             END};
 
 const struct param params_list_attempts[] = {
-    {.name = "payment_record", .type = PARAM_STRING, .flags = PARAM_REQUIRED, .max_length = LENGTH},
+    {NAMED("payment_record"), .type = PARAM_STRING, .flags = PARAM_REQUIRED, .max_length = LENGTH},
     PAGE_LIMIT,
     TEXT("starting_after"),
     EXPAND,
@@ -180,7 +177,7 @@ const char *param_expectation(enum param_type type) {
 
 const struct param *param_find(const struct param *params, const char *name, size_t length) {
   for (; params->name; params++)
-    if (strlen(params->name) == length && memcmp(params->name, name, length) == 0)
+    if (params->length == length && memcmp(params->name, name, length) == 0)
       return params;
   return NULL;
 }

@@ -29,6 +29,7 @@ enum param_flag {
 
 struct param {
   const char *name; /* NULL ends a list */
+  size_t length;    /* of the name */
   enum param_type type;
   unsigned flags;
   size_t max_length;          /* characters; 0: no limit is known */
