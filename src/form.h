@@ -20,9 +20,9 @@ struct form_segment {
 };
 
 struct form {
-  struct buffer body; /* pairs written so far, joined by & */
-  struct buffer key;  /* the encoded key of the place we are at */
-  struct form_segment path[PR_MAX_DEPTH];
+  struct buffer body;        /* pairs written so far, joined by & */
+  struct buffer key;         /* the encoded key of the place we are at */
+  struct form_segment *path; /* the caller's, PR_MAX_DEPTH of them: where we are */
   size_t depth;
 };
 

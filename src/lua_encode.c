@@ -107,6 +107,7 @@ int lua_encode(lua_State *L) {
   lua_settop(L, 1);
   struct walk walk = {.L = L, .form = lua_push_form(L)};
   walk.message = &lua_push_form(L)->body;
+  walk.form->path = walk.path;
   form_begin(walk.form);
   lua_pushvalue(L, 1);
   bool encoded = lua_rawlen(L, 1) > 0

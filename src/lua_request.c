@@ -181,11 +181,13 @@ static bool write_request(struct walk *walk, const struct arguments *arguments, 
 
 bool lua_request_build(lua_State *L, const struct arguments *arguments, struct call *call) {
   struct walk walk = {.L = L, .form = &call->form, .message = &call->message};
+  call->form.path = walk.path;
   compat_getstore(L, arguments->client);
   lua_getfield(L, -1, "null");
   /* `null = false` is for records; in a request false is false. */
   walk.null = lua_isnil(L, -1) || lua_isboolean(L, -1) ? 0 : lua_gettop(L);
   bool right = write_request(&walk, arguments, call);
+  call->form.path = NULL;
   lua_pop(L, 2);
   if (call->url.failed || call->headers.failed || call->form.body.failed || call->form.key.failed ||
       call->message.failed)

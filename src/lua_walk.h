@@ -12,7 +12,8 @@
 
 struct walk {
   lua_State *L;
-  struct form *form;
+  struct form *form; /* its path is below */
+  struct form_segment path[PR_MAX_DEPTH];
   struct buffer *message; /* of the fault found, "path: what is wrong" */
   size_t path_length;     /* how much of the message is the path */
   int null;           /* stack index of the value that stands for null; 0: only cjson.null does */
