@@ -1,0 +1,85 @@
+-- A program for reentrancy_spec.lua: uses the client from finalizers, while it is at work, in a process of its own,
+-- where the heap is small and the collector comes round often.
+--     lua spec/support/finalizers.lua prepare | step URL | close URL | start URL
+-- Prints how often a finalizer ran, and how many calls or requests were wrong.
+
+local payment_records = require "payment_records"
+local samples = require "spec.support.samples"
+
+local mode, url = arg[1], arg[2]
+
+-- Calls f each time the collector runs, until it is disarmed; the collector runs all the time.
+local function armed(f)
+  local disarmed = false
+  local function arm()
+    local function collected()
+      if disarmed then return end
+      f()
+      arm()
+    end
+    if newproxy then
+      getmetatable(newproxy(true)).__gc = collected
+    else
+      setmetatable({}, { __gc = collected })
+    end
+  end
+  collectgarbage("setpause", 50)
+  collectgarbage("setstepmul", 1000)
+  arm()
+  return function() disarmed = true end
+end
+
+local function payment(value)
+  local params = samples.reference()
+  params.amount_requested.value = value
+  params.metadata = {}
+  for i = 1, 30 do params.metadata["k" .. i] = ("v%d_%d"):format(i, value):rep(3) end
+  return params
+end
+
+local ran, wrong = 0, 0
+
+local function prepare_requests()
+  local client = payment_records.new { api_key = samples.KEY }
+  local disarm = armed(function()
+    ran = ran + 1
+    client:prepare("report_payment", payment(666))
+  end)
+  for i = 1, 300 do
+    local request = assert(client:prepare("report_payment", payment(1000 + i)))
+    local _, pairs_written = request.body:gsub("&metadata", "")
+    if not request.body:find("value]=" .. 1000 + i, 1, true) or pairs_written ~= 30 then wrong = wrong + 1 end
+  end
+  disarm()
+end
+
+local uses = {
+  step = function(client) pcall(client.step, client, 0) end,
+  close = function(client) client:close() end,
+  start = function(client) pcall(client.start, client, "report_payment", payment(666)) end,
+}
+
+local function make_calls(use)
+  local client
+  local function again()
+    client = payment_records.new { api_key = samples.KEY, api_base = url, max_retries = 0 }
+  end
+  again()
+  local disarm = armed(function()
+    ran = ran + 1
+    if ran <= 100 then use(client) end -- calls that are started must not outrun those that end
+  end)
+  for i = 1, 50 do
+    local started, call = pcall(client.start, client, "report_payment", payment(1000 + i))
+    for _ = 1, 5000 do
+      if not started or call:done() or not pcall(client.step, client, 0.01) then break end
+    end
+    if started and not call:done() then wrong = wrong + 1 end
+    if mode == "close" then again() end
+  end
+  disarm()
+  client:close()
+end
+
+if mode == "prepare" then prepare_requests() else make_calls(uses[mode]) end
+print(ran > 0 and "ran" or "never ran", wrong)
