@@ -6,14 +6,8 @@ local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
 
--- The server that all cases share, with other steps.
-local shared
-local function playing(steps)
-  shared:play(steps)
-  return shared
-end
+local playing = servers.playing
 
-setup(function() shared = servers.start() end)
 teardown(servers.stop_all)
 after_each(payments.close_all)
 
@@ -90,7 +84,7 @@ describe("coroutines", function()
 
   it("may be what a transport yields from", function()
     local carry, inside, most = sandbox.new():transport(), 0, 0
-    local client = payments.client(shared, {
+    local client = payments.client(playing(), {
       sleep = function() coroutine.yield() end,
       transport = function(request)
         inside = inside + 1

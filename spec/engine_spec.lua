@@ -8,14 +8,8 @@ local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
 
--- The server that most cases share, with other steps.
-local shared
-local function playing(steps)
-  shared:play(steps)
-  return shared
-end
+local playing = servers.playing
 
-setup(function() shared = servers.start() end)
 teardown(servers.stop_all)
 after_each(payments.close_all)
 
@@ -116,7 +110,7 @@ describe("calls in flight", function()
     local before = os.time()
     assert.equal("1", tostring(client:step(0.1)))
     assert.is_true(os.time() - before < 5)
-    assert.equal("0", tostring(payments.client(shared):step(60)))
+    assert.equal("0", tostring(payments.client(playing()):step(60)))
   end)
 end)
 
@@ -164,7 +158,7 @@ describe("cancel", function()
       call:cancel()
       assert.same({ "canceled_error", outcome, 1 }, error_of(call))
       assert.equal(0, client:step(0.1))
-      assert.equal(1, #shared:requests())
+      assert.equal(1, #playing():requests())
     end)
   end
 
@@ -249,7 +243,8 @@ describe("the end of a client", function()
   end)
 
   it("does not come before that of its calls", function()
-    local call = payment_records.new({ api_key = payments.KEY, api_base = shared.url }):start("report_payment", PAYMENT)
+    local options = { api_key = payments.KEY, api_base = playing().url }
+    local call = payment_records.new(options):start("report_payment", PAYMENT)
     collectgarbage()
     collectgarbage()
     call:cancel()

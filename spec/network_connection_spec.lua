@@ -27,14 +27,8 @@ local function sorted_pairs(body)
   return found
 end
 
--- The server that most cases share, with other steps.
-local shared
-local function playing(steps)
-  shared:play(steps)
-  return shared
-end
+local playing = servers.playing
 
-setup(function() shared = servers.start() end)
 teardown(servers.stop_all)
 after_each(payments.close_all)
 
@@ -318,7 +312,7 @@ describe("an answer", function()
       assert.equal("pr_1", record.id)
       assert.equal(1000, record.amount_requested.value)
       assert.same({ 1, case[2].status or 200 }, { response.attempts, response.status })
-      assert.equal(1, #shared:requests())
+      assert.equal(1, #playing():requests())
     end)
   end
 

@@ -75,16 +75,10 @@ local unusable_bodies = {
 }
 
 describe("a call that fails", function()
-  local shared
-  setup(function() shared = servers.start() end)
   teardown(servers.stop_all)
   after_each(payments.close_all)
 
-  -- The server that most cases share, with other steps.
-  local function playing(steps)
-    shared:play(steps)
-    return shared
-  end
+  local playing = servers.playing
 
   -- Makes the call and compares the fields of the error that are expected.
   local function check(client, method, row, expected)

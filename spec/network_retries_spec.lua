@@ -6,14 +6,8 @@ local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
 
--- The server that most cases share, with other steps.
-local shared
-local function playing(steps)
-  shared:play(steps)
-  return shared
-end
+local playing = servers.playing
 
-setup(function() shared = servers.start() end)
 teardown(servers.stop_all)
 after_each(payments.close_all)
 
@@ -348,7 +342,7 @@ describe("the idempotency key", function()
   end)
 
   it("is otherwise 36 characters, another one for each call", function()
-    local client, seen = payments.client(shared), {}
+    local client, seen = payments.client(playing()), {}
     for _ = 1, 1000 do
       local key = client:prepare("report_payment", PAYMENT).headers["Idempotency-Key"]
       assert(#key == 36 and key:find "^%x+%-%x+%-%x+%-%x+%-%x+$" and not seen[key], key)

@@ -46,35 +46,22 @@ static bool is_integral(lua_State *L, int index) {
 #endif
 }
 
-/* Takes the value off the stack and puts another, `replacement`'s, in the place of the key under
- * it. */
-static void replace_value(lua_State *L, int table) {
-  lua_pushvalue(L, -2);
-  lua_insert(L, -2);
-  lua_rawset(L, table);
-}
-
 /* One field, with its key and value on top; leaves the key. */
 static void tidy_field(lua_State *L, int table, int null) {
-  switch (lua_type(L, -1)) {
-  case LUA_TLIGHTUSERDATA: /* cjson.null */
-    lua_pop(L, 1);
-    lua_pushvalue(L, null);
-    replace_value(L, table);
-    return;
-  case LUA_TNUMBER:
-    if (is_integral(L, -1)) {
-      lua_Integer integer = (lua_Integer)lua_tonumber(L, -1);
-      lua_pop(L, 1);
-      lua_pushinteger(L, integer);
-      replace_value(L, table);
-      return;
-    }
-    break;
-  case LUA_TTABLE: tidy_table(L, null); break;
-  default: break;
-  }
+  int type = lua_type(L, -1);
+  bool integral = type == LUA_TNUMBER && is_integral(L, -1);
+  lua_Integer integer = integral ? (lua_Integer)lua_tonumber(L, -1) : 0;
+  if (type == LUA_TTABLE)
+    tidy_table(L, null);
   lua_pop(L, 1);
+  if (!integral && type != LUA_TLIGHTUSERDATA) /* that is cjson.null */
+    return;
+  lua_pushvalue(L, -1);
+  if (integral)
+    lua_pushinteger(L, integer);
+  else
+    lua_pushvalue(L, null);
+  lua_rawset(L, table);
 }
 
 /* The table on top: integers become Lua integers, null becomes the value at stack index `null`.

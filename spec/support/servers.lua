@@ -234,9 +234,21 @@ function servers.nginx(http2)
   }
 end
 
+local shared
+
+---A plain server that the cases of a spec share; started when it is first asked for.
+---@param steps table[]|nil what it does from now on; nil: go on as before
+---@return spec.Server
+function servers.playing(steps)
+  shared = shared or servers.start()
+  if steps then shared:play(steps) end
+  return shared
+end
+
 ---Stops every server that is still running; for teardown.
 function servers.stop_all()
   for server in pairs(running) do server:stop() end
+  shared = nil
 end
 
 return servers
