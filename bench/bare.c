@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The yardstick: libcurl's easy interface sends a ready body again and again on one handle, and the
- * answer is dropped. What a client costs above this is its own work.
+ * The yardstick: libcurl's easy interface sends a ready body again and again on one handle, each
+ * time under another idempotency key, as payments must be, and the answer is dropped. What a client
+ * costs above this is its own work.
  *
  *   bare URL BODY_FILE CA_FILE WARM_UP COUNT        (CA_FILE is not read for http)
  *
@@ -34,22 +35,32 @@ static size_t drop(const char *data, size_t size, size_t count, void *context) {
   return size * count;
 }
 
-/* The header lines that payment_records sends, too. */
-static struct curl_slist *header_lines(void) {
+/* The header lines that payment_records sends, too, with a key for this call. */
+static struct curl_slist *header_lines(long call) {
   static const char *const lines[] = {
-      "Authorization: Bearer sk_test_123", "Content-Type: application/x-www-form-urlencoded",
-      "Accept: application/json", "Idempotency-Key: 4b9a8c2e-77e4-4b7a-9d0c-0f4b8f6d2c11",
-      "Stripe-Version: 2026-09-30.endive"};
-  struct curl_slist *list = NULL;
+      "Authorization: Bearer sk_test_123",
+      "Stripe-Version: 2026-09-30.endive",
+      "User-Agent: PaymentRecordsLua/bare",
+      "Content-Type: application/x-www-form-urlencoded",
+      "Expect:",
+  };
+  char key[64];
+  snprintf(key, sizeof key, "Idempotency-Key: 4b9a8c2e-77e4-4b7a-9d0c-%012lx", (unsigned long)call);
+  struct curl_slist *list = curl_slist_append(NULL, key);
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
     list = curl_slist_append(list, lines[i]);
   return list;
 }
 
-static void post(CURL *easy, long count) {
+static void post(CURL *easy, const char *body, size_t length, long count) {
   while (count-- > 0) {
     long status = 0;
+    struct curl_slist *headers = header_lines(count);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)length);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     CURLcode result = curl_easy_perform(easy);
+    curl_slist_free_all(headers);
     if (result != CURLE_OK)
       fail("curl_easy_perform", curl_easy_strerror(result));
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
@@ -77,26 +88,23 @@ int main(int count, char **arguments) {
     fail("usage", "bare URL BODY_FILE CA_FILE WARM_UP COUNT");
   long warm_up = strtol(arguments[4], NULL, 10), calls = strtol(arguments[5], NULL, 10);
   CURL *easy = curl_easy_init();
-  struct curl_slist *headers = header_lines();
-  if (!easy || !headers)
+  char url[1024];
+  if (!easy)
     fail("libcurl", "cannot start");
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)read_body(arguments[2], body));
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-  curl_easy_setopt(easy, CURLOPT_URL, arguments[1]);
+  snprintf(url, sizeof url, "%s/v1/payment_records/report_payment", arguments[1]);
+  size_t length = read_body(arguments[2], body);
+  curl_easy_setopt(easy, CURLOPT_URL, url);
   curl_easy_setopt(easy, CURLOPT_CAINFO, arguments[3]);
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "bare");
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT, 80L);
 
-  post(easy, warm_up);
+  post(easy, body, length, warm_up);
   long first_peak = peak_kilobytes();
   double start = cpu_microseconds();
-  post(easy, calls);
+  post(easy, body, length, calls);
   printf("%.2f %ld %ld\n", (cpu_microseconds() - start) / (double)calls, first_peak,
          peak_kilobytes());
 
-  curl_slist_free_all(headers);
   curl_easy_cleanup(easy);
   return 0;
 }
