@@ -288,10 +288,6 @@ void transport_release(struct transport *transport, struct exchange *exchange) {
   sigpipe_restore(&guard);
 }
 
-int transport_descriptor(const struct transport *transport) {
-  return transport->poller;
-}
-
 double transport_timeout(const struct transport *transport) {
   if (ring_first(&transport->finished))
     return 0;

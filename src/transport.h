@@ -58,9 +58,8 @@ unsigned transport_sends(const struct exchange *exchange);
 /* Gives an exchange back; one that is still in flight is aborted, with its connection. */
 void transport_release(struct transport *transport, struct exchange *exchange);
 
-/* The poller's descriptor, and the seconds until transport_step() has something to do even if
- * nothing arrives on it (negative: never). */
-int transport_descriptor(const struct transport *transport);
+/* The seconds until transport_step() has something to do even if nothing arrives (negative: never).
+ */
 double transport_timeout(const struct transport *transport);
 
 #pragma GCC visibility pop
