@@ -53,16 +53,27 @@ static bool enter(struct form *form, struct form_segment segment) {
   return true;
 }
 
-bool form_enter_key(struct form *form, const char *name, size_t length) {
+typedef void segment_writer(struct buffer *buffer, const char *name, size_t length);
+
+static inline bool enter_segment(struct form *form, const char *name, size_t length,
+                                 segment_writer *write) {
   if (!enter(form, (struct form_segment){.name = name, .length = length}))
     return false;
   bool nested = form->depth > 1;
   if (nested)
     buffer_append(&form->key, "[", 1);
-  form_encode(&form->key, name, length);
+  write(&form->key, name, length);
   if (nested)
     buffer_append(&form->key, "]", 1);
   return true;
+}
+
+bool form_enter_name(struct form *form, const char *name, size_t length) {
+  return enter_segment(form, name, length, buffer_append);
+}
+
+bool form_enter_key(struct form *form, const char *name, size_t length) {
+  return enter_segment(form, name, length, form_encode);
 }
 
 static void append_index(struct buffer *buffer, long long index) {

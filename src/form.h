@@ -30,7 +30,9 @@ struct form {
 void form_begin(struct form *form);
 void form_free(struct form *form);
 
-/* Both return false, and enter nothing, when the tree is deeper than PR_MAX_DEPTH. */
+/* These return false, and enter nothing, when the tree is deeper than PR_MAX_DEPTH. A name is a key
+ * of bytes that need no encoding. */
+bool form_enter_name(struct form *form, const char *name, size_t length);
 bool form_enter_key(struct form *form, const char *name, size_t length);
 bool form_enter_index(struct form *form, long long index);
 void form_leave(struct form *form);

@@ -19,9 +19,13 @@ static bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static void trim(const char **text, size_t *length) {
-  while (*length > 0 && is_blank((*text)[*length - 1]))
+static void trim_end(const char *text, size_t *length) {
+  while (*length > 0 && is_blank(text[*length - 1]))
     --*length;
+}
+
+static void trim(const char **text, size_t *length) {
+  trim_end(*text, length);
   while (*length > 0 && is_blank(**text)) {
     ++*text;
     --*length;
@@ -64,13 +68,11 @@ static void read_replayed(struct headers *headers, const char *value, size_t len
   headers->replayed = equals(value, length, "true");
 }
 
-/* The value is the last thing but one that stands in the lines by now. */
 static void read_request_id(struct headers *headers, const char *value, size_t length) {
-  (void)value;
   if (headers->request_id_length > 0)
     return;
-  headers->request_id = headers->lines.length - length - 1;
-  headers->request_id_length = headers->lines.failed ? 0 : length;
+  headers->request_id = (size_t)(value - headers->lines.data);
+  headers->request_id_length = length;
 }
 
 static const struct {
@@ -96,17 +98,6 @@ void headers_free(struct headers *headers) {
   buffer_free(&headers->lines);
 }
 
-void headers_add(struct headers *headers, struct header header) {
-  headers->count++;
-  buffer_append(&headers->lines, header.name, header.name_length);
-  buffer_append_text(&headers->lines, ": ");
-  buffer_append(&headers->lines, header.value, header.value_length);
-  buffer_append_text(&headers->lines, "\n");
-  for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
-    if (equals(header.name, header.name_length, readers[i].name))
-      readers[i].read(headers, header.value, header.value_length);
-}
-
 static bool split(const char *line, size_t length, struct header *header) {
   const char *colon = memchr(line, ':', length);
   if (!colon)
@@ -120,12 +111,42 @@ static bool split(const char *line, size_t length, struct header *header) {
   return header->name_length > 0;
 }
 
-void headers_receive(struct headers *headers, const char *line, size_t length) {
+/* Reads the line that stands in the lines from `start` on, if it is one of those we need: few begin
+ * with such a letter. */
+static void read_line(struct headers *headers, size_t start) {
   struct header header;
-  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+  const char *line = headers->lines.data + start;
+  if (headers->lines.failed || !strchr("sri", lower(*line)) ||
+      !split(line, headers->lines.length - start, &header))
+    return;
+  for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
+    if (equals(header.name, header.name_length, readers[i].name))
+      readers[i].read(headers, header.value, header.value_length);
+}
+
+void headers_add(struct headers *headers, struct header header) {
+  size_t start = headers->lines.length;
+  headers->count++;
+  buffer_append(&headers->lines, header.name, header.name_length);
+  buffer_append_text(&headers->lines, ": ");
+  buffer_append(&headers->lines, header.value, header.value_length);
+  buffer_append_text(&headers->lines, "\n");
+  read_line(headers, start);
+}
+
+void headers_receive(struct headers *headers, const char *line, size_t length) {
+  size_t start = headers->lines.length;
+  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
     headers_clear(headers);
-  else if (split(line, length, &header))
-    headers_add(headers, header);
+    return;
+  }
+  trim_end(line, &length);
+  if (length == 0)
+    return;
+  headers->count++;
+  buffer_append(&headers->lines, line, length);
+  buffer_append(&headers->lines, "\n", 1);
+  read_line(headers, start);
 }
 
 bool headers_next(const char *lines, size_t length, size_t *cursor, struct header *header) {

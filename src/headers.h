@@ -15,7 +15,7 @@ enum should_retry {
 };
 
 struct headers {
-  struct buffer lines; /* "Name: value\n"…, of the last header block */
+  struct buffer lines; /* as they came, each ended by a line feed, of the last header block */
   size_t count;
   enum should_retry should_retry; /* Stripe-Should-Retry; contradicting lines are a conflict */
   double retry_after;             /* seconds; negative: absent, or a date (Stripe sends none) */
@@ -32,13 +32,14 @@ void headers_clear(struct headers *headers);
 void headers_free(struct headers *headers);
 
 /* Takes one line as it came. A status line ("HTTP/…") starts a new block: what an interim answer
- * (100, 103) carried is forgotten. Lines without a colon are dropped. */
+ * (100, 103) carried is forgotten. */
 void headers_receive(struct headers *headers, const char *line, size_t length);
 
 /* Takes one header as a pair. */
 void headers_add(struct headers *headers, struct header header);
 
-/* Walks lines as they are kept: *cursor begins at 0. False at the end. */
+/* Walks lines as they are kept, but for those without a colon: *cursor begins at 0. False at the
+ * end. */
 bool headers_next(const char *lines, size_t length, size_t *cursor, struct header *header);
 
 #pragma GCC visibility pop

@@ -99,7 +99,7 @@ static bool missing_fault(const struct fields *fields, const char *name) {
 
 static bool write_field(const struct fields *fields, const struct param *param) {
   struct walk *walk = fields->walk;
-  if (!walk_enter_key(walk, param->name, param->length))
+  if (!walk_enter_name(walk, param->name, param->length))
     return false;
   lua_pushvalue(walk->L, place_of(fields, param));
   bool right = lua_check_value(walk, param);

@@ -100,6 +100,10 @@ static bool too_deep(struct walk *walk) {
   return walk_fault(walk, "nested more than 16 tables deep, or a table that contains itself");
 }
 
+bool walk_enter_name(struct walk *walk, const char *name, size_t length) {
+  return form_enter_name(walk->form, name, length) || too_deep(walk);
+}
+
 bool walk_enter_key(struct walk *walk, const char *name, size_t length) {
   return form_enter_key(walk->form, name, length) || too_deep(walk);
 }

@@ -42,7 +42,9 @@ void walk_describe_value(lua_State *L, int index, struct buffer *text);
 /* Appends ` (did you mean "…"?)` to the message, unless there is no suggestion. */
 void walk_suggest(struct buffer *text, const char *suggestion);
 
-/* Goes down to a key or a place in a list, or faults because it is too deep. */
+/* Goes down to a name of the parameter tables, a key or a place in a list, or faults because it is
+ * too deep. */
+bool walk_enter_name(struct walk *walk, const char *name, size_t length);
 bool walk_enter_key(struct walk *walk, const char *name, size_t length);
 bool walk_enter_index(struct walk *walk, long long index);
 
