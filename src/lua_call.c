@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum { KEPT_CAPACITY = 4096 }; /* bytes of a buffer that is kept for the next call */
-enum { RECORD = 1, ERROR = 2, RESPONSE = 3, OWNER = 4 }; /* places in the store of a call */
+/* Places in the store of a call. */
+enum { RECORD = 1, ERROR = 2, RESPONSE = 3, CALLBACK_ERROR = 4, OWNER = 5 };
 
 /* Hands a buffer on to the next call, unless that has one or this one is large. */
 static void recycle(struct buffer *spare, struct buffer *buffer) {
@@ -70,22 +71,58 @@ struct call *lua_check_call(lua_State *L, int index) {
 
 /* The userdata, with its metatable and a store that has room for the result, before anything that
  * the metatable's __gc would have to free. */
-static struct call *push_empty_call(lua_State *L, struct client *client,
-                                    const struct endpoint *endpoint) {
+static struct call *push_new_call(lua_State *L) {
   struct call *call = compat_newuserdata(L, sizeof *call);
   memset(call, 0, sizeof *call);
   ring_init(&call->link);
-  call->client = client;
-  call->endpoint = endpoint;
   call->state = CALL_DONE;
-  call->anchor = LUA_NOREF;
   luaL_setmetatable(L, CALL_TYPE);
   lua_createtable(L, OWNER, 0);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, OWNER);
   compat_setstore(L, -2);
+  return call;
+}
+
+/* A call that was given back, or a new one. */
+static struct call *push_empty_call(lua_State *L, struct client *client,
+                                    const struct endpoint *endpoint) {
+  compat_getstore(L, 1);
+  lua_getfield(L, -1, "unseen");
+  struct call *call = lua_touserdata(L, -1);
+  if (call) {
+    lua_pushboolean(L, 0); /* not nil: to put it back must not need memory */
+    lua_setfield(L, -3, "unseen");
+    memset(call, 0, sizeof *call);
+    ring_init(&call->link);
+  } else {
+    lua_pop(L, 1);
+    call = push_new_call(L);
+  }
+  lua_remove(L, -2);
+  call->client = client;
+  call->endpoint = endpoint;
+  call->state = CALL_DONE;
+  call->anchor = LUA_NOREF;
   take_buffers(call, &client->spare);
   return call;
+}
+
+/* Clears what the store at the top of the stack keeps of the last call. */
+static void clear_result(lua_State *L) {
+  for (int place = RECORD; place <= CALLBACK_ERROR; place++) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, place);
+  }
+}
+
+void lua_call_give_back(lua_State *L, int index) {
+  compat_getstore(L, index);
+  clear_result(L);
+  compat_getstore(L, 1);
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "unseen");
+  lua_pop(L, 2);
 }
 
 /* Puts the three values on top into the store of the call under them. */
@@ -164,8 +201,12 @@ static void push_event(lua_State *L, const struct call *call, const struct verdi
 static void keep_callback_error(lua_State *L, const struct call *call) {
   int error = lua_gettop(L);
   compat_getstore(L, CALL);
-  if (call->state == CALL_DONE)
-    lua_rawgeti(L, -1, RESPONSE);
+  if (call->state != CALL_DONE) {
+    lua_pushvalue(L, error);
+    lua_rawseti(L, -2, CALLBACK_ERROR);
+    return;
+  }
+  lua_rawgeti(L, -1, RESPONSE);
   lua_pushvalue(L, error);
   lua_setfield(L, -2, "callback_error");
 }
@@ -194,7 +235,7 @@ static void make_result(lua_State *L, const struct call *call, const struct verd
   }
   lua_response_push(L, call, call->answer);
   compat_getstore(L, CALL);
-  lua_getfield(L, -1, "callback_error");
+  lua_rawgeti(L, -1, CALLBACK_ERROR);
   lua_setfield(L, -3, "callback_error");
   lua_pop(L, 1);
   store_result(L, CALL);

@@ -87,6 +87,8 @@ static void fill_store(lua_State *L, int client_index) {
   lua_setfield(L, -2, "decode");
   lua_pushcfunction(L, lua_call_settle);
   lua_setfield(L, -2, "settle");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "unseen");
   push_option(L, "null");
   lua_setfield(L, -2, "null");
   push_option(L, "on_attempt");
@@ -186,7 +188,9 @@ static int client_call(lua_State *L) {
     engine_enqueue(L, 1, call);
   if (!engine_run(L, 1, call))
     return lua_error(L);
-  return lua_call_push_result(L, index);
+  int count = lua_call_push_result(L, index);
+  lua_call_give_back(L, index);
+  return count;
 }
 
 /* Pushes the call named by argument 2, with its own arguments after it. */

@@ -29,7 +29,7 @@ struct call_buffers {
 
 /* A call is in a ring of its client until it is done; so long the client's store keeps it from the
  * collector. Its own store (the userdata's table) has the result: [1] record, [2] error,
- * [3] response, [4] client. */
+ * [3] response; [4] what on_attempt raised; [5] the client. */
 struct call {
   struct ring_link link;
   struct timer timer;    /* ready: its deadline. On the wire: when the attempt has taken too long.
@@ -59,8 +59,8 @@ struct call {
   struct headers carried;              /* that the user's transport returned */
 };
 
-/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "null", "on_attempt", and the
- * anchored calls. */
+/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "null", "on_attempt", "unseen"
+ * (a call that was given back, or false), and the anchored calls. */
 struct client {
   struct options options;
   struct buffer user_agent;
