@@ -75,14 +75,17 @@ static void read_request_id(struct headers *headers, const char *value, size_t l
   headers->request_id_length = length;
 }
 
+#define NAMED(name) name, sizeof name - 1
+
 static const struct {
   const char *name;
+  size_t length;
   void (*read)(struct headers *headers, const char *value, size_t length);
 } readers[] = {
-    {"stripe-should-retry", read_should_retry},
-    {"retry-after", read_retry_after},
-    {"idempotent-replayed", read_replayed},
-    {"request-id", read_request_id},
+    {NAMED("stripe-should-retry"), read_should_retry},
+    {NAMED("retry-after"), read_retry_after},
+    {NAMED("idempotent-replayed"), read_replayed},
+    {NAMED("request-id"), read_request_id},
 };
 
 void headers_clear(struct headers *headers) {
@@ -116,11 +119,13 @@ static bool split(const char *line, size_t length, struct header *header) {
 static void read_line(struct headers *headers, size_t start) {
   struct header header;
   const char *line = headers->lines.data + start;
-  if (headers->lines.failed || !strchr("sri", lower(*line)) ||
+  char first = lower(*line);
+  if (headers->lines.failed || (first != 's' && first != 'r' && first != 'i') ||
       !split(line, headers->lines.length - start, &header))
     return;
   for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
-    if (equals(header.name, header.name_length, readers[i].name))
+    if (header.name_length == readers[i].length &&
+        equals(header.name, header.name_length, readers[i].name))
       readers[i].read(headers, header.value, header.value_length);
 }
 

@@ -20,8 +20,8 @@ int lua_call_settle(lua_State *L);
  * nil, error, response. Returns 3. */
 int lua_call_push_result(lua_State *L, int index);
 
-/* Keeps a call that is done, and that the user has not seen, for the next one of the client at stack
- * index 1, since to make one anew is costly. Does not raise. */
+/* Keeps a call that is done, and that the user has not seen, for the next one of the client at
+ * stack index 1, since to make one anew is costly. Does not raise. */
 void lua_call_give_back(lua_State *L, int index);
 
 /* Frees the request of a call that is done: its headers hold the key. */

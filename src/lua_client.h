@@ -59,8 +59,8 @@ struct call {
   struct headers carried;              /* that the user's transport returned */
 };
 
-/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "null", "on_attempt", "unseen"
- * (a call that was given back, or false), and the anchored calls. */
+/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "null", "on_attempt",
+ * "unseen" (a call that was given back, or false), and the anchored calls. */
 struct client {
   struct options options;
   struct buffer user_agent;
