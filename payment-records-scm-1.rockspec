@@ -62,7 +62,7 @@ build = {
         "src/exchange.c",
         "src/form.c",
         "src/headers.c",
-        "src/lua_call.c",
+        "src/lua_call.c", "src/lua_callback.c",
         "src/lua_checks.c",
         "src/lua_client.c",
         "src/lua_encode.c",

@@ -2,6 +2,7 @@
 #include "lua_call.h"
 
 #include "clock.h"
+#include "lua_callback.h"
 #include "lua_engine.h"
 #include "lua_error.h"
 #include "lua_record.h"
@@ -13,8 +14,6 @@
 #include <string.h>
 
 enum { KEPT_CAPACITY = 4096 }; /* bytes of a buffer that is kept for the next call */
-/* Places in the store of a call. */
-enum { RECORD = 1, ERROR = 2, RESPONSE = 3, CALLBACK_ERROR = 4, OWNER = 5 };
 
 /* Hands a buffer on to the next call, unless that has one or this one is large. */
 static void recycle(struct buffer *spare, struct buffer *buffer) {
@@ -77,9 +76,9 @@ static struct call *push_new_call(lua_State *L) {
   ring_init(&call->link);
   call->state = CALL_DONE;
   luaL_setmetatable(L, CALL_TYPE);
-  lua_createtable(L, OWNER, 0);
+  lua_createtable(L, STORED_OWNER, 0);
   lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, OWNER);
+  lua_rawseti(L, -2, STORED_OWNER);
   compat_setstore(L, -2);
   return call;
 }
@@ -110,7 +109,7 @@ static struct call *push_empty_call(lua_State *L, struct client *client,
 
 /* Clears what the store at the top of the stack keeps of the last call. */
 static void clear_result(lua_State *L) {
-  for (int place = RECORD; place <= CALLBACK_ERROR; place++) {
+  for (int place = STORED_RECORD; place < STORED_OWNER; place++) {
     lua_pushnil(L);
     lua_rawseti(L, -2, place);
   }
@@ -130,9 +129,21 @@ static void store_result(lua_State *L, int call_index) {
   call_index = lua_absindex(L, call_index);
   compat_getstore(L, call_index);
   lua_insert(L, -4);
-  lua_rawseti(L, -4, RESPONSE);
-  lua_rawseti(L, -3, ERROR);
-  lua_rawseti(L, -2, RECORD);
+  lua_rawseti(L, -4, STORED_RESPONSE);
+  lua_rawseti(L, -3, STORED_ERROR);
+  lua_rawseti(L, -2, STORED_RECORD);
+  lua_pop(L, 1);
+}
+
+/* Keeps what is called when the call, on top of the stack, is done. */
+static void keep_on_done(lua_State *L, const struct arguments *arguments, struct call *call) {
+  if (!lua_istable(L, arguments->options))
+    return;
+  compat_getstore(L, -1);
+  lua_pushliteral(L, "on_done");
+  lua_rawget(L, arguments->options);
+  call->has_on_done = lua_isfunction(L, -1);
+  lua_rawseti(L, -2, STORED_ON_DONE);
   lua_pop(L, 1);
 }
 
@@ -141,6 +152,7 @@ struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int fi
   struct client *client = lua_check_open_client(L, 1);
   struct arguments arguments = lua_request_arguments(L, endpoint, first);
   struct call *call = push_empty_call(L, client, endpoint);
+  keep_on_done(L, &arguments, call);
   *refused = !lua_request_build(L, &arguments, call);
   if (client->closed) /* by a finalizer that ran meanwhile */
     luaL_error(L, "the client is closed");
@@ -181,49 +193,6 @@ static double wait_before_retry(const struct call *call, const struct verdict *v
 
 enum { CLIENT = 1, CALL = 2, STORE = 3, EVENT = 4 }; /* stack indexes while settling */
 
-/* Pushes the event of the attempt, if somebody wants it; otherwise nil. The record, Stripe's error
- * table or nil is on top. */
-static void push_event(lua_State *L, const struct call *call, const struct verdict *verdict,
-                       double wait) {
-  lua_getfield(L, STORE, "on_attempt");
-  bool wanted = lua_isfunction(L, -1) && call->state == CALL_ON_WIRE && !call->client->in_callback;
-  lua_pop(L, 1);
-  if (!wanted) {
-    lua_pushnil(L);
-    return;
-  }
-  const char *type = verdict->outcome == OUTCOME_DONE ? NULL : lua_error_type(L, call->answer);
-  lua_response_push_event(L, call, type, wait);
-}
-
-/* What on_attempt raised, on top of the stack, must not cost the caller the result: it becomes
- * response.callback_error. */
-static void keep_callback_error(lua_State *L, const struct call *call) {
-  int error = lua_gettop(L);
-  compat_getstore(L, CALL);
-  if (call->state != CALL_DONE) {
-    lua_pushvalue(L, error);
-    lua_rawseti(L, -2, CALLBACK_ERROR);
-    return;
-  }
-  lua_rawgeti(L, -1, RESPONSE);
-  lua_pushvalue(L, error);
-  lua_setfield(L, -2, "callback_error");
-}
-
-/* Calls on_attempt. The call has left the wire by now, so the callback may do anything but wait. */
-static void call_back(lua_State *L, const struct call *call) {
-  lua_settop(L, EVENT);
-  if (lua_isnil(L, EVENT))
-    return;
-  lua_getfield(L, STORE, "on_attempt");
-  lua_pushvalue(L, EVENT);
-  call->client->in_callback = true;
-  if (lua_pcall(L, 1, 0, 0) != 0)
-    keep_callback_error(L, call);
-  call->client->in_callback = false;
-}
-
 /* With the record, or the error table or nil, on top: makes the result. */
 static void make_result(lua_State *L, const struct call *call, const struct verdict *verdict) {
   if (verdict->outcome == OUTCOME_DONE) {
@@ -235,7 +204,7 @@ static void make_result(lua_State *L, const struct call *call, const struct verd
   }
   lua_response_push(L, call, call->answer);
   compat_getstore(L, CALL);
-  lua_rawgeti(L, -1, CALLBACK_ERROR);
+  lua_rawgeti(L, -1, STORED_CALLBACK_ERROR);
   lua_setfield(L, -3, "callback_error");
   lua_pop(L, 1);
   store_result(L, CALL);
@@ -245,6 +214,12 @@ static void remember(struct call *call, const struct attempt_end *end, enum outc
   call->earlier_attempts = call->attempts;
   call->doubt = call->doubt || outcome == OUTCOME_UNKNOWN;
   call->refused = call->refused || (end->fault == FAULT_NONE && outcome == OUTCOME_REJECTED);
+}
+
+/* What on_attempt is told of an error; NULL: there is none. */
+static const char *event_type(lua_State *L, const struct call *call,
+                              const struct verdict *verdict) {
+  return verdict->outcome == OUTCOME_DONE ? NULL : lua_error_type(L, call->answer);
 }
 
 int lua_call_settle(lua_State *L) {
@@ -258,23 +233,24 @@ int lua_call_settle(lua_State *L) {
   call->attempts = call->earlier_attempts + call->answer->sends;
   if (verdict.outcome != OUTCOME_DONE)
     lua_redact_value(L, call);
-  push_event(L, call, &verdict, wait);
+  lua_callback_push_event(L, CLIENT, call, event_type(L, call, &verdict), wait);
   lua_insert(L, EVENT);
   if (wait < 0)
     make_result(L, call, &verdict);
   remember(call, &end, verdict.outcome);
   engine_leave(L, CLIENT, call, wait);
   call->settling = false;
-  call_back(L, call);
+  lua_settop(L, EVENT);
+  lua_callback_on_attempt(L, CLIENT, CALL);
   return 0;
 }
 
 int lua_call_push_result(lua_State *L, int index) {
   compat_getstore(L, index);
   int store = lua_gettop(L);
-  lua_rawgeti(L, store, RECORD);
-  lua_rawgeti(L, store, ERROR);
-  lua_rawgeti(L, store, RESPONSE);
+  lua_rawgeti(L, store, STORED_RECORD);
+  lua_rawgeti(L, store, STORED_ERROR);
+  lua_rawgeti(L, store, STORED_RESPONSE);
   return 3;
 }
 
@@ -302,7 +278,7 @@ static int call_cancel(lua_State *L) {
   if (call->state == CALL_DONE)
     return 0;
   compat_getstore(L, 1);
-  lua_rawgeti(L, -1, OWNER);
+  lua_rawgeti(L, -1, STORED_OWNER);
   return engine_cancel(L, lua_gettop(L), call, reason) ? 0 : lua_error(L);
 }
 

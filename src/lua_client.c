@@ -2,6 +2,7 @@
 #include "lua_client.h"
 
 #include "lua_call.h"
+#include "lua_callback.h"
 #include "lua_engine.h"
 #include "lua_fields.h"
 #include "lua_record.h"
@@ -38,6 +39,7 @@ void lua_client_release(struct client *client) {
   client->closed = true;
   orphan_calls(&client->ready);
   orphan_calls(&client->started);
+  orphan_calls(&client->untold);
   if (client->transport)
     transport_free(client->transport);
   client->transport = NULL;
@@ -68,6 +70,7 @@ static struct client *push_empty_client(lua_State *L) {
   memset(client, 0, sizeof *client);
   ring_init(&client->ready);
   ring_init(&client->started);
+  ring_init(&client->untold);
   luaL_setmetatable(L, CLIENT_TYPE);
   lua_newtable(L);
   compat_setstore(L, -2);
@@ -87,6 +90,10 @@ static void fill_store(lua_State *L, int client_index) {
   lua_setfield(L, -2, "decode");
   lua_pushcfunction(L, lua_call_settle);
   lua_setfield(L, -2, "settle");
+  lua_pushcfunction(L, lua_callback_tell);
+  lua_setfield(L, -2, "tell");
+  lua_newtable(L);
+  lua_setfield(L, -2, "raised");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "unseen");
   push_option(L, "null");
@@ -184,8 +191,8 @@ static int client_call(lua_State *L) {
     return luaL_error(L, "the option transport works with require \"payment_records\" only");
   struct call *call = lua_call_push(L, endpoint, 2, &refused);
   int index = lua_gettop(L);
-  if (!refused)
-    engine_enqueue(L, 1, call);
+  call->awaited = true;
+  engine_enqueue(L, 1, call, refused);
   if (!engine_run(L, 1, call))
     return lua_error(L);
   int count = lua_call_push_result(L, index);
@@ -201,19 +208,30 @@ static struct call *push_named_call(lua_State *L, bool *refused) {
   return lua_call_push(L, endpoint, 2, refused);
 }
 
-/* Lua: client:start(name, [id, ]params[, options]) -> call. Nothing is sent before the next step.
- */
-static int client_start(lua_State *L) {
+static int start_call(lua_State *L, bool awaited) {
   bool refused;
   struct call *call = push_named_call(L, &refused);
-  if (!refused)
-    engine_enqueue(L, 1, call);
+  call->awaited = awaited;
+  engine_enqueue(L, 1, call, refused);
   return 1;
 }
 
-/* Lua: client:step([seconds]) -> number of unfinished calls. Without seconds nothing is waited
+/* Lua: client:start(name, [id, ]params[, options]) -> call. Nothing is sent before the next step.
+ */
+static int client_start(lua_State *L) {
+  return start_call(L, false);
+}
+
+/* Lua: client:begin(name, [id, ]params[, options]) -> call. The same for somebody who waits for it.
+ */
+static int client_begin(lua_State *L) {
+  engine_check_idle(L, lua_check_open_client(L, 1));
+  return start_call(L, true);
+}
+
+/* Lua: client:advance([seconds]) -> number of unfinished calls. Without seconds nothing is waited
  * for. */
-static int client_step(lua_State *L) {
+static int client_advance(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
   double seconds = luaL_optnumber(L, 2, 0);
   engine_check_idle(L, client);
@@ -223,10 +241,11 @@ static int client_step(lua_State *L) {
   return 1;
 }
 
-/* Lua: client:check_idle(). Raises within a callback, where nothing may wait for a call. */
-static int client_check_idle(lua_State *L) {
-  engine_check_idle(L, lua_check_open_client(L, 1));
-  return 0;
+/* Lua: client:step([seconds]). The same, but it raises what a callback has raised, once. */
+static int client_step(lua_State *L) {
+  client_advance(L);
+  lua_callback_raise(L, 1);
+  return 1;
 }
 
 /* Lua: client:timeout() -> seconds until a step has something to do of itself | nil. */
@@ -321,10 +340,11 @@ void lua_client_register(lua_State *L) {
                                          {"__close", client_close},
                                          {"__tostring", client_tostring},
                                          {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"start", client_start},           {"step", client_step},   {"timeout", client_timeout},
-      {"prepare", client_prepare},       {"take", client_take},   {"deliver", client_deliver},
-      {"check_idle", client_check_idle}, {"close", client_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"start", client_start},     {"begin", client_begin},
+                                     {"step", client_step},       {"advance", client_advance},
+                                     {"timeout", client_timeout}, {"prepare", client_prepare},
+                                     {"take", client_take},       {"deliver", client_deliver},
+                                     {"close", client_close},     {NULL, NULL}};
   luaL_newmetatable(L, CLIENT_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -22,14 +22,23 @@ enum call_state {
   CALL_DONE
 };
 
+/* Places in the store of a call (the userdata's table). */
+enum {
+  STORED_RECORD = 1,
+  STORED_ERROR,
+  STORED_RESPONSE,
+  STORED_CALLBACK_ERROR, /* until there is a response for it */
+  STORED_ON_DONE,
+  STORED_OWNER /* the client */
+};
+
 /* What a call writes its request into. */
 struct call_buffers {
   struct buffer url, headers, body, key;
 };
 
-/* A call is in a ring of its client until it is done; so long the client's store keeps it from the
- * collector. Its own store (the userdata's table) has the result: [1] record, [2] error,
- * [3] response; [4] what on_attempt raised; [5] the client. */
+/* A call is in a ring of its client until it is done, and its on_done was called; so long the
+ * client's store keeps it from the collector. */
 struct call {
   struct ring_link link;
   struct timer timer;    /* ready: its deadline. On the wire: when the attempt has taken too long.
@@ -39,6 +48,8 @@ struct call {
   enum call_state state;
   int anchor;    /* where the client's store keeps it; LUA_NOREF when it does not */
   bool settling; /* an attempt's end is being looked at: nothing else may end it now */
+  bool awaited;  /* somebody waits for it, who gets the errors of callbacks in the response */
+  bool has_on_done;
 
   /* The request: the same bytes for every attempt. */
   struct buffer url, headers;
@@ -59,8 +70,9 @@ struct call {
   struct headers carried;              /* that the user's transport returned */
 };
 
-/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "null", "on_attempt",
- * "unseen" (a call that was given back, or false), and the anchored calls. */
+/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "tell", "null", "on_attempt",
+ * "unseen" (a call that was given back, or false), "raised" (errors of callbacks, for step), and
+ * the anchored calls. */
 struct client {
   struct options options;
   struct buffer user_agent;
@@ -68,11 +80,12 @@ struct client {
   struct transport *transport; /* NULL when carried or closed */
   struct ring_link ready;      /* calls in the order of their turn */
   struct ring_link started;    /* calls on the wire, and those that wait for their next attempt */
+  struct ring_link untold;     /* calls that are done, but whose on_done was not called yet */
   struct timers timers;        /* of all calls that are not done */
   size_t on_wire, unfinished;
-  unsigned busy;    /* attempts' ends being looked at: code of the user's may run meanwhile */
-  bool in_callback; /* of on_attempt */
-  bool closed;      /* for the user; what it holds is released when it is not busy */
+  unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
+  bool in_on_attempt;
+  bool closed; /* for the user; what it holds is released when it is not busy */
 };
 
 /* The client at `index`. Raises when it is something else, or closed. */

@@ -40,16 +40,26 @@ static void make_ready(struct call *call) {
     timers_clear(&client->timers, &call->timer);
 }
 
-void engine_enqueue(lua_State *L, int client_index, struct call *call) {
-  struct client *client = call->client;
-  if (!timers_reserve(&client->timers, client->unfinished + 1))
-    luaL_error(L, "not enough memory");
+/* Keeps the call on top of the stack from the collector. */
+static void anchor(lua_State *L, int client_index, struct call *call) {
   compat_getstore(L, client_index);
   lua_pushvalue(L, -2);
   call->anchor = luaL_ref(L, -2);
   lua_pop(L, 1);
-  client->unfinished++;
-  make_ready(call);
+}
+
+void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refused) {
+  struct client *client = call->client;
+  if (!refused) {
+    if (!timers_reserve(&client->timers, client->unfinished + 1))
+      luaL_error(L, "not enough memory");
+    anchor(L, client_index, call);
+    client->unfinished++;
+    make_ready(call);
+  } else if (call->has_on_done) {
+    anchor(L, client_index, call);
+    ring_insert(&client->untold, &call->link);
+  }
 }
 
 static void drop_anchor(lua_State *L, int client_index, struct call *call) {
@@ -82,10 +92,14 @@ void engine_leave(lua_State *L, int client_index, struct call *call, double wait
   call->state = CALL_DONE;
   client->unfinished--;
   lua_call_free_request(call);
-  drop_anchor(L, client_index, call);
+  if (call->has_on_done)
+    ring_insert(&client->untold, &call->link);
+  else
+    drop_anchor(L, client_index, call);
 }
 
 void engine_forget(struct call *call) {
+  ring_remove(&call->link);
   if (call->state == CALL_DONE)
     return;
   leave_wire(call->client, call);
@@ -93,26 +107,57 @@ void engine_forget(struct call *call) {
   call->state = CALL_DONE;
 }
 
-static bool finish_close(lua_State *L, int client_index);
-
-/* Protected, so that the flags are taken back whatever happens. The function is kept in the store
- * because on some Luas to push it allocates. */
-bool engine_settle(lua_State *L, int client_index, struct call *call, const struct answer *answer) {
-  struct client *client = call->client;
+/* Calls a function of the client's store with the client and the call. Protected, so that `busy` is
+ * taken back whatever happens. The function is kept there because on some Luas to push it
+ * allocates. */
+static bool run_busy(lua_State *L, int client_index, const struct call *call,
+                     const char *function) {
+  struct client *client = client_at(L, client_index);
   luaL_checkstack(L, 8, NULL);
   compat_getstore(L, client_index);
-  lua_getfield(L, -1, "settle");
+  lua_getfield(L, -1, function);
   lua_replace(L, -2);
   lua_pushvalue(L, client_index);
   engine_push_call(L, client_index, call);
+  client->busy++;
+  bool succeeded = lua_pcall(L, 2, 0, 0) == 0;
+  client->busy--;
+  return succeeded;
+}
+
+/* Calls on_done of the calls that are done by now; those that it ends in turn are for the next
+ * time. */
+static bool tell(lua_State *L, int client_index) {
+  struct client *client = client_at(L, client_index);
+  const struct ring_link *last = client->untold.previous;
+  for (struct call *call; (call = ring_first(&client->untold)) != NULL;) {
+    const struct ring_link *link = &call->link;
+    ring_remove(&call->link);
+    bool told = run_busy(L, client_index, call, "tell");
+    drop_anchor(L, client_index, call);
+    if (!told || link == last)
+      return told;
+  }
+  return true;
+}
+
+static bool finish_close(lua_State *L, int client_index);
+
+/* Does what had to wait until no attempt's end is looked at. */
+static bool catch_up(lua_State *L, int client_index) {
+  const struct client *client = client_at(L, client_index);
+  if (client->busy > 0)
+    return true;
+  return tell(L, client_index) && (!client->closed || finish_close(L, client_index));
+}
+
+bool engine_settle(lua_State *L, int client_index, struct call *call, const struct answer *answer) {
   call->answer = answer;
   call->settling = true;
-  client->busy++;
-  bool settled = lua_pcall(L, 2, 0, 0) == 0;
-  client->busy--;
+  bool settled = run_busy(L, client_index, call, "settle");
   call->settling = false;
   call->answer = NULL;
-  return settled && (client->busy > 0 || !client->closed || finish_close(L, client_index));
+  return settled && catch_up(L, client_index);
 }
 
 /* How often the attempt that is under way has been sent so far. */
@@ -214,7 +259,7 @@ static double sooner(double a, double b) {
 }
 
 double engine_timeout(const struct client *client) {
-  if (ring_first(&client->ready) && has_room(client))
+  if ((ring_first(&client->ready) && has_room(client)) || ring_first(&client->untold))
     return 0;
   double timeout = client->transport ? transport_timeout(client->transport) : -1;
   const struct timer *timer = timers_first(&client->timers);
@@ -232,7 +277,7 @@ static void wait_for_time(double seconds) {
 
 bool engine_step(lua_State *L, int client_index, double seconds) {
   struct client *client = client_at(L, client_index);
-  if (!start_ready(L, client_index))
+  if (!catch_up(L, client_index) || !start_ready(L, client_index))
     return false;
   if (client->unfinished == 0)
     return true;
@@ -253,7 +298,7 @@ bool engine_run(lua_State *L, int client_index, struct call *call) {
     drop_anchor(L, client_index, call);
     return false;
   }
-  return true;
+  return catch_up(L, client_index); /* it may have been refused */
 }
 
 struct call *engine_next_to_carry(const struct client *client, const struct call *only,
@@ -275,10 +320,15 @@ static bool cancel_ring(lua_State *L, int client_index, const struct ring_link *
   return true;
 }
 
+/* Busy while it cancels, so that closing does not begin anew within each cancellation. A closed
+ * client takes in no new call: once all are told there are no more. */
 static bool finish_close(lua_State *L, int client_index) {
   struct client *client = client_at(L, client_index);
-  if (!cancel_ring(L, client_index, &client->started) ||
-      !cancel_ring(L, client_index, &client->ready))
+  client->busy++;
+  bool canceled = cancel_ring(L, client_index, &client->started) &&
+                  cancel_ring(L, client_index, &client->ready);
+  client->busy--;
+  if (!canceled || !tell(L, client_index))
     return false;
   lua_client_release(client);
   return true;

@@ -4,8 +4,9 @@
  *
  * `client` is everywhere the stack index of the client. Functions that return bool return false
  * when memory is short, with the error on top of the stack; nothing is lost then, and the next step
- * goes on. While they look at the end of an attempt, code of the user's may run (on_attempt,
- * finalizers): it may start and cancel calls and close the client, but not wait. */
+ * goes on. Code of the user's may run while they look at the end of an attempt (on_attempt,
+ * finalizers), and when a call is done (on_done): it may start and cancel calls and close the
+ * client, but not wait. */
 #ifndef PR_LUA_ENGINE_H
 #define PR_LUA_ENGINE_H
 
@@ -13,8 +14,9 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Takes in the new call on top of the stack. Raises when memory is short. */
-void engine_enqueue(lua_State *L, int client, struct call *call);
+/* Takes in the new call on top of the stack. One that was refused is done: only its on_done is left
+ * to the next step. Raises when memory is short. */
+void engine_enqueue(lua_State *L, int client, struct call *call, bool refused);
 
 /* Takes the end of a call's attempt. */
 bool engine_settle(lua_State *L, int client, struct call *call, const struct answer *answer);

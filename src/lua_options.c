@@ -57,6 +57,7 @@ static const struct option {
     {"null", KIND_ANY, SCOPE_CLIENT, NOWHERE},
     {"sleep", KIND_SLEEP, SCOPE_CLIENT, NOWHERE},
     {"on_attempt", KIND_FUNCTION, SCOPE_CLIENT, NOWHERE},
+    {"on_done", KIND_FUNCTION, SCOPE_CALL, NOWHERE},
     {"transport", KIND_FUNCTION, SCOPE_CLIENT, NOWHERE},
     {"app_info", KIND_TABLE, SCOPE_CLIENT, NOWHERE},
 };

@@ -114,7 +114,7 @@ local function await(self, call, sleep)
   while not call:done() do
     carry(self, call, not sleep)
     if call:done() then break end
-    self.core:step(sleep and 0 or LONGEST_WAIT)
+    self.core:advance(sleep and 0 or LONGEST_WAIT)
     if sleep and not call:done() then
       local slept, reason = protected(sleep, pause(self))
       if not slept then call:cancel("the sleep of the client raised: " .. tostring(reason)) end
@@ -132,8 +132,7 @@ local function perform(self, name, ...)
   if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
   end
-  self.core:check_idle()
-  return await(self, self.core:start(name, with_key(self, name, ...)), sleep)
+  return await(self, self.core:begin(name, with_key(self, name, ...)), sleep)
 end
 
 --- Reports a payment: creates a Payment Record with its first attempt, open or already at its end.
@@ -280,7 +279,8 @@ function Client:each_payment_attempt_record(params, options)
   return pages(function(...) return self:list_payment_attempt_records(...) end, params, options)
 end
 
---- Starts a call without waiting for it. Data that are refused make a call that is done at once.
+--- Starts a call without waiting for it. Data that are refused make a call that is done at once. `options.on_done`
+-- is called with its result: by step, cancel or close, never by start.
 --
 -- Raises on an unknown name, without a table of parameters where some are required, and on a closed client.
 ---@param name string such as "report_payment"
@@ -292,7 +292,8 @@ end
 
 --- Moves everything that can move, after waiting at most `seconds` for something to happen.
 --
--- Raises on a closed client, and from within a callback.
+-- Raises on a closed client, and from within a callback; and, once each, what on_done or on_attempt has raised for
+-- calls made by start. All calls go on all the same.
 ---@param seconds number|nil nothing is waited for without it
 ---@return integer unfinished how many calls are not done
 function Client:step(seconds)

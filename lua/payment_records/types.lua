@@ -36,6 +36,10 @@
 ---@field deadline number|nil
 ---@field max_retries integer|nil
 ---@field allow_unknown_params boolean|nil
+---@field on_done payment_records.OnDone|nil called once, when the call is done
+
+---@alias payment_records.OnDone
+---| fun(record: table|nil, err: payment_records.Error|nil, response: payment_records.Response)
 
 ---@alias payment_records.Transport
 ---| fun(request: payment_records.Request): payment_records.TransportResponse|nil, string|nil
@@ -80,7 +84,7 @@
 ---@field replayed boolean Stripe answered from its memory of an earlier request with this key
 ---@field headers table<string, string>|nil names in lower case; made of `header_lines` when first asked for
 ---@field header_lines string|nil as they came
----@field callback_error any what on_attempt raised
+---@field callback_error any what on_attempt or on_done raised
 
 ---@class payment_records.Error
 ---@field type string Stripe's, or validation_error, connection_error, timeout_error, response_error, canceled_error
