@@ -75,17 +75,17 @@ static void read_request_id(struct headers *headers, const char *value, size_t l
   headers->request_id_length = length;
 }
 
-#define NAMED(name) name, sizeof name - 1
+#define NAMED(text) .name = text, .length = sizeof(text) - 1
 
 static const struct {
   const char *name;
   size_t length;
   void (*read)(struct headers *headers, const char *value, size_t length);
 } readers[] = {
-    {NAMED("stripe-should-retry"), read_should_retry},
-    {NAMED("retry-after"), read_retry_after},
-    {NAMED("idempotent-replayed"), read_replayed},
-    {NAMED("request-id"), read_request_id},
+    {NAMED("stripe-should-retry"), .read = read_should_retry},
+    {NAMED("retry-after"), .read = read_retry_after},
+    {NAMED("idempotent-replayed"), .read = read_replayed},
+    {NAMED("request-id"), .read = read_request_id},
 };
 
 void headers_clear(struct headers *headers) {
