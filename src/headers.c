@@ -75,7 +75,7 @@ static void read_request_id(struct headers *headers, const char *value, size_t l
   headers->request_id_length = length;
 }
 
-#define NAMED(text) .name = text, .length = sizeof(text) - 1
+#define NAMED(TEXT) .name = (TEXT), .length = sizeof(TEXT) - 1
 
 static const struct {
   const char *name;
