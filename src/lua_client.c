@@ -248,6 +248,26 @@ static int client_step(lua_State *L) {
   return 1;
 }
 
+/* Lua: client:pollfd() -> descriptor | nil: with a transport of the user's there is none. */
+static int client_pollfd(lua_State *L) {
+  const struct client *client = lua_check_open_client(L, 1);
+  int descriptor = client->transport ? transport_descriptor(client->transport) : -1;
+  if (client->transport && descriptor < 0)
+    return luaL_error(L, "the system has no descriptor left for the client");
+  if (descriptor < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, descriptor);
+  return 1;
+}
+
+/* Lua: client:events() -> "r": what to wait for on that descriptor. */
+static int client_events(lua_State *L) {
+  lua_check_open_client(L, 1);
+  lua_pushliteral(L, "r");
+  return 1;
+}
+
 /* Lua: client:timeout() -> seconds until a step has something to do of itself | nil. */
 static int client_timeout(lua_State *L) {
   double seconds = engine_timeout(lua_check_open_client(L, 1));
@@ -340,11 +360,11 @@ void lua_client_register(lua_State *L) {
                                          {"__close", client_close},
                                          {"__tostring", client_tostring},
                                          {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"start", client_start},     {"begin", client_begin},
-                                     {"step", client_step},       {"advance", client_advance},
-                                     {"timeout", client_timeout}, {"prepare", client_prepare},
-                                     {"take", client_take},       {"deliver", client_deliver},
-                                     {"close", client_close},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"start", client_start},     {"begin", client_begin},     {"step", client_step},
+      {"advance", client_advance}, {"pollfd", client_pollfd},   {"events", client_events},
+      {"timeout", client_timeout}, {"prepare", client_prepare}, {"take", client_take},
+      {"deliver", client_deliver}, {"close", client_close},     {NULL, NULL}};
   luaL_newmetatable(L, CLIENT_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -10,6 +10,12 @@
  * long; but it does not watch transfers that wait for a connection. */
 #define GRACE 0.05
 
+/* Seconds that each stage of a step may work, though it does one thing at least, and how many
+ * attempts a step may start (libcurl sends them all at once): the rest is left for the next step,
+ * so that the host can go on with its own work. */
+#define STAGE 1e-4
+enum { MOST_STARTS = 4 };
+
 static struct client *client_at(lua_State *L, int index) {
   return lua_touserdata(L, index);
 }
@@ -48,6 +54,12 @@ static void anchor(lua_State *L, int client_index, struct call *call) {
   lua_pop(L, 1);
 }
 
+/* For a host that waits on the descriptor, with the timeout that held before. */
+static void wake_host(const struct client *client) {
+  if (client->transport && client->busy == 0)
+    transport_wake(client->transport);
+}
+
 void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refused) {
   struct client *client = call->client;
   if (!refused) {
@@ -60,6 +72,7 @@ void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refu
     anchor(L, client_index, call);
     ring_insert(&client->untold, &call->link);
   }
+  wake_host(client);
 }
 
 static void drop_anchor(lua_State *L, int client_index, struct call *call) {
@@ -174,8 +187,10 @@ static bool end_attempt(lua_State *L, int client_index, struct call *call, enum 
 }
 
 bool engine_cancel(lua_State *L, int client_index, struct call *call, const char *reason) {
-  return call->state == CALL_DONE || call->settling ||
-         end_attempt(L, client_index, call, FAULT_CANCELED, reason);
+  if (call->state == CALL_DONE || call->settling)
+    return true;
+  wake_host(call->client);
+  return end_attempt(L, client_index, call, FAULT_CANCELED, reason);
 }
 
 void engine_aim(struct call *call) {
@@ -210,7 +225,9 @@ static bool has_room(const struct client *client) {
 
 static bool start_ready(lua_State *L, int client_index) {
   struct client *client = client_at(L, client_index);
-  while (client->transport && has_room(client) && ring_first(&client->ready))
+  for (int started = 0;
+       client->transport && has_room(client) && ring_first(&client->ready) && started < MOST_STARTS;
+       started++)
     if (!start_attempt(L, client_index, ring_first(&client->ready)))
       return false;
   return true;
@@ -232,10 +249,13 @@ static bool fire(lua_State *L, int client_index, struct call *call) {
 /* Every timer that fires is set to a later time, or cleared. */
 static bool fire_timers(lua_State *L, int client_index) {
   struct client *client = client_at(L, client_index);
-  double now = clock_seconds();
-  for (struct timer *timer; (timer = timers_first(&client->timers)) != NULL && timer->due <= now;)
+  double now = clock_seconds(), end = now + STAGE;
+  for (struct timer *timer; (timer = timers_first(&client->timers)) != NULL && timer->due <= now;) {
     if (!fire(L, client_index, call_of(timer)))
       return false;
+    if ((now = clock_seconds()) > end)
+      break;
+  }
   return true;
 }
 
@@ -243,12 +263,15 @@ static bool fire_timers(lua_State *L, int client_index) {
  * when memory is short: the next step does it again. */
 static bool settle_finished(lua_State *L, int client_index) {
   struct client *client = client_at(L, client_index);
+  double end = clock_seconds() + STAGE;
   for (struct call *call;
        client->transport && (call = transport_finished(client->transport)) != NULL;) {
     struct answer answer;
     transport_answer(call->exchange, &answer);
     if (!engine_settle(L, client_index, call, &answer))
       return false;
+    if (clock_seconds() > end)
+      break;
   }
   return true;
 }
@@ -279,15 +302,12 @@ bool engine_step(lua_State *L, int client_index, double seconds) {
   struct client *client = client_at(L, client_index);
   if (!catch_up(L, client_index) || !start_ready(L, client_index))
     return false;
-  if (client->unfinished == 0)
-    return true;
-  double wait = sooner(seconds, engine_timeout(client));
+  double wait = client->unfinished == 0 ? 0 : sooner(seconds, engine_timeout(client));
   if (client->transport)
-    transport_step(client->transport, wait);
+    transport_step(client->transport, wait, STAGE);
   else
     wait_for_time(wait);
-  return settle_finished(L, client_index) && fire_timers(L, client_index) &&
-         start_ready(L, client_index);
+  return settle_finished(L, client_index) && fire_timers(L, client_index);
 }
 
 bool engine_run(lua_State *L, int client_index, struct call *call) {

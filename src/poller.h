@@ -12,17 +12,30 @@ struct poller_event {
   bool readable, writable, failed;
 };
 
-/* A descriptor that becomes readable when a watched socket has something; -1 when there is none to
- * be had. It is closed in programs started by exec. Close it with close(). */
-int poller_open(void);
+struct poller {
+  int descriptor; /* becomes readable when a watched socket has something; -1: none */
+  int waker;      /* what poller_wake() makes readable; -1: not asked for yet */
+};
+
+/* False when there is no descriptor to be had. It is closed in programs started by exec. */
+bool poller_open(struct poller *poller);
+void poller_close(struct poller *poller);
 
 /* Sets what is watched of a socket; `known`: it was watched before, in whatever way.
  * Watching neither reading nor writing forgets it. False when the system refuses. */
-bool poller_watch(int poller, int socket, bool known, bool readable, bool writable);
+bool poller_watch(const struct poller *poller, int socket, bool known, bool readable,
+                  bool writable);
+
+/* Lets poller_wake() work from now on. False when there is no descriptor to be had. */
+bool poller_enable_wake(struct poller *poller);
+
+/* Makes the descriptor readable until the next poller_wait(), if that was enabled. */
+void poller_wake(const struct poller *poller);
 
 /* Waits at most `seconds` (negative: as long as it takes) and fills in up to `capacity` events.
- * Returns how many: 0 after the time, or when a signal came. */
-int poller_wait(int poller, double seconds, struct poller_event *events, int capacity);
+ * Returns how many: 0 after the time, when a signal came, or after poller_wake(). */
+int poller_wait(const struct poller *poller, double seconds, struct poller_event *events,
+                int capacity);
 
 #pragma GCC visibility pop
 

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 enum {
-  MOST_EVENTS = 64,         /* taken by one step, so that a busy transport does not keep its host */
-  MOST_TURNS = 4,           /* of the timer, in one step, likewise */
+  MOST_EVENTS = 16,         /* asked of the poller at once */
+  MOST_TURNS = 4,           /* of the timer, in one step: a busy transport must not keep its host */
   MOST_IDLE = 64,           /* exchanges kept for the next request */
   KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
@@ -23,7 +23,7 @@ enum {
 
 struct transport {
   CURLM *multi;
-  int poller;
+  struct poller poller;
   pid_t pid;                                  /* of the process that may use the handles */
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
@@ -63,7 +63,7 @@ const char *transport_library_fault(void) {
 static int on_watch(CURL *easy, curl_socket_t socket, int what, void *user, void *known) {
   struct transport *transport = user;
   (void)easy;
-  poller_watch(transport->poller, socket, known != NULL,
+  poller_watch(&transport->poller, socket, known != NULL,
                (what & CURL_POLL_IN) && what != CURL_POLL_REMOVE,
                (what & CURL_POLL_OUT) && what != CURL_POLL_REMOVE);
   curl_multi_assign(transport->multi, socket, what == CURL_POLL_REMOVE ? NULL : transport);
@@ -81,9 +81,8 @@ static bool open_handles(struct transport *transport) {
   transport->pid = getpid();
   transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
   transport->due = -1;
-  transport->poller = poller_open();
   transport->multi = curl_multi_init();
-  if (transport->poller < 0 || !transport->multi)
+  if (!poller_open(&transport->poller) || !transport->multi)
     return false;
   int failed = 0;
   failed |= curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
@@ -115,7 +114,7 @@ struct transport *transport_new(const struct transport_options *options) {
   ring_init(&transport->in_flight);
   ring_init(&transport->finished);
   ring_init(&transport->idle);
-  transport->poller = -1;
+  transport->poller = (struct poller){.descriptor = -1, .waker = -1};
   if (keep_options(transport, options) && open_handles(transport))
     return transport;
   transport_free(transport);
@@ -143,8 +142,10 @@ static void renew_after_fork(struct transport *transport) {
   abandon(transport, &transport->in_flight);
   abandon(transport, &transport->idle);
   transport->idle_count = 0;
-  close(transport->poller);
-  open_handles(transport);
+  bool wakes = transport->poller.waker >= 0;
+  poller_close(&transport->poller);
+  if (open_handles(transport) && wakes)
+    poller_enable_wake(&transport->poller);
 }
 
 static void discard_ring(struct transport *transport, struct ring_link *ring) {
@@ -163,8 +164,7 @@ static void close_handles(struct transport *transport) {
   discard_ring(transport, &transport->idle);
   if (transport->multi)
     curl_multi_cleanup(transport->multi);
-  if (transport->poller >= 0)
-    close(transport->poller);
+  poller_close(&transport->poller);
 }
 
 void transport_free(struct transport *transport) {
@@ -217,10 +217,12 @@ static void collect_finished(struct transport *transport) {
   }
 }
 
-static void tell_events(struct transport *transport, double seconds) {
+/* An event that is left out comes again with the next wait. */
+static void tell_events(struct transport *transport, double seconds, double budget) {
   struct poller_event events[MOST_EVENTS];
-  int running, count = poller_wait(transport->poller, seconds, events, MOST_EVENTS);
-  for (int i = 0; i < count; i++) {
+  int running, count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
+  double end = clock_seconds() + budget;
+  for (int i = 0; i < count && (i == 0 || clock_seconds() < end); i++) {
     int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                (events[i].writable ? CURL_CSELECT_OUT : 0) |
                (events[i].failed ? CURL_CSELECT_ERR : 0);
@@ -248,13 +250,13 @@ static void work_off(struct transport *transport) {
 
 /* What is due comes first: it sends a request that was just started, whose answer may then be
  * waited for in the same step. */
-void transport_step(struct transport *transport, double seconds) {
+void transport_step(struct transport *transport, double seconds, double budget) {
   struct sigpipe_guard guard;
   renew_after_fork(transport);
   sigpipe_block(&guard, transport->raises_sigpipe);
   work_off(transport);
   double until = transport_timeout(transport);
-  tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds);
+  tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, budget);
   work_off(transport);
   sigpipe_restore(&guard);
 }
@@ -295,4 +297,13 @@ double transport_timeout(const struct transport *transport) {
     return -1;
   double left = transport->due - clock_seconds();
   return left > 0 ? left : 0;
+}
+
+int transport_descriptor(struct transport *transport) {
+  renew_after_fork(transport);
+  return poller_enable_wake(&transport->poller) ? transport->poller.descriptor : -1;
+}
+
+void transport_wake(const struct transport *transport) {
+  poller_wake(&transport->poller);
 }

@@ -43,8 +43,9 @@ struct exchange *transport_start(struct transport *transport, const struct reque
                                  void *owner);
 
 /* Moves everything that can move, after waiting at most `seconds` for something to happen
- * (0: not at all; negative: as long as it takes). */
-void transport_step(struct transport *transport, double seconds);
+ * (0: not at all; negative: as long as it takes). When more happens than can be dealt with in about
+ * `budget` seconds, the rest is left for the next step. */
+void transport_step(struct transport *transport, double seconds, double budget);
 
 /* The owner of the oldest exchange that has ended and was not released yet, or NULL. */
 void *transport_finished(const struct transport *transport);
@@ -61,6 +62,14 @@ void transport_release(struct transport *transport, struct exchange *exchange);
 /* The seconds until transport_step() has something to do even if nothing arrives (negative: never).
  */
 double transport_timeout(const struct transport *transport);
+
+/* A descriptor that is readable when transport_step() has something to do, for event loops; -1 when
+ * there is none to be had. Another one after a fork. */
+int transport_descriptor(struct transport *transport);
+
+/* Makes that descriptor, if it was asked for, readable until the next step. After a fork it is the
+ * parent's that becomes so, which does no harm. */
+void transport_wake(const struct transport *transport);
 
 #pragma GCC visibility pop
 

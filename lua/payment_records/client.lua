@@ -301,6 +301,28 @@ function Client:step(seconds)
   return self.core:step(seconds)
 end
 
+--- The descriptor to wait on in an event loop: it is readable when there is work for step. With `events` and `timeout`
+-- it makes the client an object that cqueues can poll. Ask anew after a fork.
+--
+-- Raises on a closed client, and when the system has no descriptor left.
+---@return integer|nil descriptor nil with a transport of your own: there are only the timeouts then
+function Client:pollfd()
+  return self.core:pollfd()
+end
+
+--- What to wait for on that descriptor. Raises on a closed client.
+---@return "r"
+function Client:events()
+  return self.core:events()
+end
+
+--- How long to wait on that descriptor at most before the next step. Ask anew after every step; a call that is
+-- started or canceled meanwhile makes the descriptor readable. Raises on a closed client.
+---@return number|nil seconds 0: there is work; nil: as long as it takes
+function Client:timeout()
+  return self.core:timeout()
+end
+
 --- The request that a call would send; nothing is sent. `$STRIPE_API_KEY` stands where the key would.
 ---@param name string such as "report_payment"
 ---@param ... any the arguments of the method of that name
