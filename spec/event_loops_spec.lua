@@ -170,6 +170,33 @@ for name, make in pairs(LOOPS) do
 end
 
 describe("the descriptor of a client", function()
+  local cqueues = require "cqueues"
+
+  local function is_readable(client)
+    local object = { pollfd = client:pollfd(), events = "r" }
+    return cqueues.poll(object, 0) == object
+  end
+
+  it("is readable from the start or the cancellation of a call to the next step", function()
+    local client = payments.client(playing { { fault = "stall" } }, { max_in_flight = 1 })
+    assert.is_false(is_readable(client))
+    client:start("report_payment", PAYMENT)
+    assert.is_true(is_readable(client))
+    repeat client:step() until client:timeout() > 0 and not is_readable(client)
+    local call = client:start("report_payment", PAYMENT)
+    assert.is_true(is_readable(client))
+    client:step()
+    assert.is_false(is_readable(client))
+    call:cancel()
+    assert.is_true(is_readable(client))
+    client:step()
+    assert.is_false(is_readable(client))
+    client:start("report_payment", {}, { on_done = function() end })
+    assert.is_true(is_readable(client))
+    client:step()
+    assert.is_false(is_readable(client))
+  end)
+
   it("is a number, to be waited on for reading", function()
     local client = payments.client(playing {})
     assert.equal("r", client:events())
