@@ -7,3 +7,4 @@ exclude_files = { "build/", "lua_modules/", ".luarocks/" }
 files["lua/"].read_globals = { "ngx" }
 files["spec/"].std = "+busted"
 files["examples/"].std = "+ngx_lua"
+files["examples/luanti/"].read_globals = { "core" }
