@@ -27,7 +27,6 @@ local KEY_LIFE = 23 * 3600 -- Stripe keeps idempotency keys for 24 hours
 local SECONDS_AT_SHUTDOWN = 2
 
 local storage = core.get_mod_storage()
-local in_flight = {} -- the sale of each call
 
 local function log(level, sale, text)
   core.log(level, ("[payment_shop] %s: %s"):format(sale.key, text)) -- what the sale is to Stripe, too
@@ -45,14 +44,7 @@ local function parameters(sale)
   }
 end
 
--- Sends nothing yet: the next step of the game does.
-local function report(sale)
-  if os.time() - sale.sold_at > KEY_LIFE then
-    return log("error", sale, "too old to be reported again, somebody has to see whether Stripe has it")
-  end
-  log("action", sale, "being reported")
-  in_flight[client:start("report_payment", parameters(sale), { idempotency_key = sale.key })] = sale
-end
+local report
 
 -- An error prints as one line, with its outcome and without any secret.
 local function take_result(sale, record, err)
@@ -68,13 +60,16 @@ local function take_result(sale, record, err)
   end
 end
 
-local function take_results()
-  for call, sale in pairs(in_flight) do
-    if call:done() then
-      in_flight[call] = nil
-      take_result(sale, call:result())
-    end
+-- Sends nothing yet: the next step of the game does.
+function report(sale)
+  if os.time() - sale.sold_at > KEY_LIFE then
+    return log("error", sale, "too old to be reported again, somebody has to see whether Stripe has it")
   end
+  log("action", sale, "being reported")
+  client:start("report_payment", parameters(sale), {
+    idempotency_key = sale.key,
+    on_done = function(record, err) take_result(sale, record, err) end,
+  })
 end
 
 -- The same for the life of the world, so that no two worlds make the same keys.
@@ -111,14 +106,13 @@ core.register_on_mods_loaded(function()
   for key, value in pairs(storage:to_table().fields) do
     if key:find "%-sale%-%d+$" then report(core.deserialize(value)) end
   end
-  local player = setting "sell_at_start" -- for tests: there is nobody who could type /buy
-  if player then sell(player, "lamp") end
+  local player = setting "sell_at_start" -- for tests: there is nobody who could type it
+  if player then core.registered_chatcommands.buy.func(player, "lamp") end
 end)
 
+-- Never waits, and costs next to nothing while nothing is in flight.
 core.register_globalstep(function()
-  if next(in_flight) == nil then return end
   client:step()
-  take_results()
 end)
 
 -- Calls in flight get a moment; what close() then ends says truly whether it may have been reported.
@@ -126,5 +120,4 @@ core.register_on_shutdown(function()
   local last = core.get_us_time() + SECONDS_AT_SHUTDOWN * 1e6
   while client:step(0.1) > 0 and core.get_us_time() < last do end
   client:close()
-  take_results()
 end)
