@@ -4,17 +4,15 @@
 #include "clock.h"
 #include "lua_call.h"
 
+#include <math.h>
 #include <poll.h>
 
 /* Seconds that libcurl is given to end an attempt by its own clock, which says better what took so
  * long; but it does not watch transfers that wait for a connection. */
 #define GRACE 0.05
 
-/* Seconds that each stage of a step may work, though it does one thing at least, and how many
- * attempts a step may start (libcurl sends them all at once): the rest is left for the next step,
- * so that the host can go on with its own work. */
-#define STAGE 1e-4
-enum { MOST_STARTS = 4 };
+/* Seconds that a step may work when it is not allowed longer, so that the host can go on. */
+#define SHORTEST_STEP 1e-4
 
 static struct client *client_at(lua_State *L, int index) {
   return lua_touserdata(L, index);
@@ -223,11 +221,10 @@ static bool has_room(const struct client *client) {
   return client->on_wire < (size_t)client->options.max_in_flight;
 }
 
-static bool start_ready(lua_State *L, int client_index) {
+static bool start_ready(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  for (int started = 0;
-       client->transport && has_room(client) && ring_first(&client->ready) && started < MOST_STARTS;
-       started++)
+  while (client->transport && has_room(client) && ring_first(&client->ready) &&
+         clock_seconds() < end)
     if (!start_attempt(L, client_index, ring_first(&client->ready)))
       return false;
   return true;
@@ -247,31 +244,28 @@ static bool fire(lua_State *L, int client_index, struct call *call) {
 }
 
 /* Every timer that fires is set to a later time, or cleared. */
-static bool fire_timers(lua_State *L, int client_index) {
+static bool fire_timers(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  double now = clock_seconds(), end = now + STAGE;
-  for (struct timer *timer; (timer = timers_first(&client->timers)) != NULL && timer->due <= now;) {
+  for (struct timer *timer; (timer = timers_first(&client->timers)) != NULL;) {
+    double now = clock_seconds();
+    if (timer->due > now || now >= end)
+      break;
     if (!fire(L, client_index, call_of(timer)))
       return false;
-    if ((now = clock_seconds()) > end)
-      break;
   }
   return true;
 }
 
 /* The finished exchange is released only after the call has taken its answer, so nothing is lost
  * when memory is short: the next step does it again. */
-static bool settle_finished(lua_State *L, int client_index) {
+static bool settle_finished(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  double end = clock_seconds() + STAGE;
-  for (struct call *call;
-       client->transport && (call = transport_finished(client->transport)) != NULL;) {
+  for (struct call *call; client->transport && clock_seconds() < end &&
+                          (call = transport_finished(client->transport)) != NULL;) {
     struct answer answer;
     transport_answer(call->exchange, &answer);
     if (!engine_settle(L, client_index, call, &answer))
       return false;
-    if (clock_seconds() > end)
-      break;
   }
   return true;
 }
@@ -298,16 +292,28 @@ static void wait_for_time(double seconds) {
     poll(NULL, 0, seconds < 3600 ? (int)(seconds * 1000 + 0.999) : 3600 * 1000);
 }
 
+/* Until when a step works, before it leaves the rest to the next one. */
+static double end_of_step(double seconds) {
+  if (seconds < 0)
+    return HUGE_VAL;
+  return clock_seconds() + (seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
+}
+
+/* What is there already comes first: so much makes room for the calls that are ready. */
 bool engine_step(lua_State *L, int client_index, double seconds) {
   struct client *client = client_at(L, client_index);
-  if (!catch_up(L, client_index) || !start_ready(L, client_index))
+  double end = end_of_step(seconds);
+  if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
+      !fire_timers(L, client_index, end) || !start_ready(L, client_index, end))
     return false;
+  if (clock_seconds() >= end)
+    return true;
   double wait = client->unfinished == 0 ? 0 : sooner(seconds, engine_timeout(client));
   if (client->transport)
-    transport_step(client->transport, wait, STAGE);
+    transport_step(client->transport, wait, end);
   else
     wait_for_time(wait);
-  return settle_finished(L, client_index) && fire_timers(L, client_index);
+  return settle_finished(L, client_index, end) && fire_timers(L, client_index, end);
 }
 
 bool engine_run(lua_State *L, int client_index, struct call *call) {

@@ -14,7 +14,6 @@
 
 enum {
   MOST_EVENTS = 16,         /* asked of the poller at once */
-  MOST_TURNS = 4,           /* of the timer, in one step: a busy transport must not keep its host */
   MOST_IDLE = 64,           /* exchanges kept for the next request */
   KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
@@ -188,22 +187,6 @@ static struct exchange *take_idle(struct transport *transport) {
   return exchange;
 }
 
-struct exchange *transport_start(struct transport *transport, const struct request *request,
-                                 void *owner) {
-  renew_after_fork(transport);
-  struct exchange *exchange = take_idle(transport);
-  if (!exchange)
-    return NULL;
-  if (!exchange_prepare(exchange, request, owner) ||
-      curl_multi_add_handle(transport->multi, exchange->easy) != CURLM_OK) {
-    exchange_free(exchange);
-    return NULL;
-  }
-  exchange->in_flight = true;
-  ring_insert(&transport->in_flight, &exchange->link);
-  return exchange;
-}
-
 static void collect_finished(struct transport *transport) {
   int left;
   for (CURLMsg *message; (message = curl_multi_info_read(transport->multi, &left)) != NULL;) {
@@ -218,10 +201,9 @@ static void collect_finished(struct transport *transport) {
 }
 
 /* An event that is left out comes again with the next wait. */
-static void tell_events(struct transport *transport, double seconds, double budget) {
+static void tell_events(struct transport *transport, double seconds, double end) {
   struct poller_event events[MOST_EVENTS];
   int running, count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
-  double end = clock_seconds() + budget;
   for (int i = 0; i < count && (i == 0 || clock_seconds() < end); i++) {
     int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                (events[i].writable ? CURL_CSELECT_OUT : 0) |
@@ -240,24 +222,37 @@ static bool tell_time(struct transport *transport) {
   return true;
 }
 
-/* Does what is due now, and what falls due by that, within bounds. */
-static void work_off(struct transport *transport) {
-  int turns = 0;
-  while (turns < MOST_TURNS && tell_time(transport))
-    turns++;
-  collect_finished(transport);
+struct exchange *transport_start(struct transport *transport, const struct request *request,
+                                 void *owner) {
+  struct sigpipe_guard guard;
+  renew_after_fork(transport);
+  struct exchange *exchange = take_idle(transport);
+  if (!exchange)
+    return NULL;
+  if (!exchange_prepare(exchange, request, owner) ||
+      curl_multi_add_handle(transport->multi, exchange->easy) != CURLM_OK) {
+    exchange_free(exchange);
+    return NULL;
+  }
+  exchange->in_flight = true;
+  ring_insert(&transport->in_flight, &exchange->link);
+  sigpipe_block(&guard, transport->raises_sigpipe);
+  tell_time(transport); /* libcurl connects, or sends where it has a connection */
+  sigpipe_restore(&guard);
+  return exchange;
 }
 
-/* What is due comes first: it sends a request that was just started, whose answer may then be
- * waited for in the same step. */
-void transport_step(struct transport *transport, double seconds, double budget) {
+/* What is due comes first: the answer to what it sends may then be waited for in the same step. */
+void transport_step(struct transport *transport, double seconds, double end) {
   struct sigpipe_guard guard;
   renew_after_fork(transport);
   sigpipe_block(&guard, transport->raises_sigpipe);
-  work_off(transport);
+  while (tell_time(transport) && clock_seconds() < end)
+    ;
+  collect_finished(transport);
   double until = transport_timeout(transport);
-  tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, budget);
-  work_off(transport);
+  tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, end);
+  collect_finished(transport);
   sigpipe_restore(&guard);
 }
 

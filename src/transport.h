@@ -38,14 +38,14 @@ struct transport *transport_new(const struct transport_options *options);
 /* Ends everything that is in flight, at once. */
 void transport_free(struct transport *transport);
 
-/* Puts a request on the wire; the next step moves it. NULL when memory is short. */
+/* Begins to put a request on the wire; steps move it on. NULL when memory is short. */
 struct exchange *transport_start(struct transport *transport, const struct request *request,
                                  void *owner);
 
-/* Moves everything that can move, after waiting at most `seconds` for something to happen
- * (0: not at all; negative: as long as it takes). When more happens than can be dealt with in about
- * `budget` seconds, the rest is left for the next step. */
-void transport_step(struct transport *transport, double seconds, double budget);
+/* Moves what can move, after waiting at most `seconds` for something to happen (0: not at all;
+ * negative: as long as it takes). What is left at `end`, by clock_seconds(), is for the next step.
+ */
+void transport_step(struct transport *transport, double seconds, double end);
 
 /* The owner of the oldest exchange that has ended and was not released yet, or NULL. */
 void *transport_finished(const struct transport *transport);

@@ -290,7 +290,8 @@ function Client:start(name, ...)
   return self.core:start(name, with_key(self, name, ...))
 end
 
---- Moves everything that can move, after waiting at most `seconds` for something to happen.
+--- Moves what can move, after waiting at most `seconds` for something to happen. It works a tenth of a millisecond, or
+-- `seconds` if that is longer, and little more: what is left then is for the next step, and `timeout` is 0.
 --
 -- Raises on a closed client, and from within a callback; and, once each, what on_done or on_attempt has raised for
 -- calls made by start. All calls go on all the same.
