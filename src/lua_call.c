@@ -282,10 +282,26 @@ static int call_cancel(lua_State *L) {
   return engine_cancel(L, lua_gettop(L), call, reason) ? 0 : lua_error(L);
 }
 
+/* Lua: call:when_done(function(call)). For the Lua layer: called once, when the call is done, which
+ * it must not be yet. */
+static int call_when_done(lua_State *L) {
+  struct call *call = lua_check_call(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  luaL_argcheck(L, call->state != CALL_DONE, 1, "the call is done");
+  compat_getstore(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, STORED_WAKE);
+  call->has_on_done = true;
+  return 0;
+}
+
 void lua_call_register(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_call}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"done", call_done}, {"result", call_result}, {"cancel", call_cancel}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"done", call_done},
+                                     {"result", call_result},
+                                     {"cancel", call_cancel},
+                                     {"when_done", call_when_done},
+                                     {NULL, NULL}};
   luaL_newmetatable(L, CALL_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -78,10 +78,17 @@ int lua_callback_tell(lua_State *L) {
   luaL_checkstack(L, 12, NULL);
   compat_getstore(L, CALL);
   lua_rawgeti(L, STORE, STORED_ON_DONE);
-  lua_rawgeti(L, STORE, STORED_RECORD);
-  lua_rawgeti(L, STORE, STORED_ERROR);
-  lua_rawgeti(L, STORE, STORED_RESPONSE);
-  call_back(L, CLIENT, CALL, 3);
+  if (lua_isfunction(L, -1)) {
+    lua_rawgeti(L, STORE, STORED_RECORD);
+    lua_rawgeti(L, STORE, STORED_ERROR);
+    lua_rawgeti(L, STORE, STORED_RESPONSE);
+    call_back(L, CLIENT, CALL, 3);
+  }
+  lua_rawgeti(L, STORE, STORED_WAKE);
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, CALL);
+    call_back(L, CLIENT, CALL, 1);
+  }
   return 0;
 }
 

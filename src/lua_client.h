@@ -29,6 +29,7 @@ enum {
   STORED_RESPONSE,
   STORED_CALLBACK_ERROR, /* until there is a response for it */
   STORED_ON_DONE,
+  STORED_WAKE, /* the same, of the Lua layer */
   STORED_OWNER /* the client */
 };
 
@@ -46,10 +47,10 @@ struct call {
   struct client *client; /* NULL once the client was collected */
   const struct endpoint *endpoint;
   enum call_state state;
-  int anchor;    /* where the client's store keeps it; LUA_NOREF when it does not */
-  bool settling; /* an attempt's end is being looked at: nothing else may end it now */
-  bool awaited;  /* somebody waits for it, who gets the errors of callbacks in the response */
-  bool has_on_done;
+  int anchor;       /* where the client's store keeps it; LUA_NOREF when it does not */
+  bool settling;    /* an attempt's end is being looked at: nothing else may end it now */
+  bool awaited;     /* somebody waits for it, who gets the errors of callbacks in the response */
+  bool has_on_done; /* of either kind */
 
   /* The request: the same bytes for every attempt. */
   struct buffer url, headers;

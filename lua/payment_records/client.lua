@@ -6,6 +6,7 @@
 
 local core = require "payment_records.core"
 local curl = require "payment_records.curl"
+local nginx = require "payment_records.nginx"
 local pages = require "payment_records.pages"
 
 local unpack = table.unpack or unpack
@@ -18,12 +19,6 @@ local LONGEST_WAIT = 3600
 
 -- Plain Lua 5.1 alone cannot yield out of a protected call.
 local YIELDS_FROM_PCALL = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
-
--- Where nginx's Lua module allows ngx.sleep.
-local YIELDING_PHASES = {
-  rewrite = true, access = true, content = true, timer = true, preread = true,
-  ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
-}
 
 -- The options of these calls are their second argument, those of the others the third, after an id.
 local WITHOUT_ID = { report_payment = true, list_payment_records = true, list_payment_attempt_records = true }
@@ -50,6 +45,7 @@ local function new(options)
   if not made then error(result, 0) end
   return setmetatable({
     core = result,
+    steps = 0, -- of the engine, by coroutines that wait
     key_function = type(given) == "function" and given or nil,
     sleep = options.sleep,
     transport = options.transport,
@@ -57,17 +53,13 @@ local function new(options)
   }, Client)
 end
 
-local function nginx_sleep()
-  local phase = ngx.get_phase()
-  if YIELDING_PHASES[phase] then return ngx.sleep end
-  error("payment_records: a call would block the nginx worker in the phase " .. phase .. ", where nothing may "
-    .. "yield; make it from ngx.timer.at, or give the client sleep = false to insist on blocking", 0)
-end
-
---- How to wait: a function that yields, or nil to block.
+--- How to wait: a function that yields, or nil to block; and whether it is nginx's, for lack of another. Raises where
+-- nginx lets nothing wait.
 local function sleeper(self)
   if self.sleep ~= nil then return self.sleep or nil end
-  return rawget(_G, "ngx") and ngx.sleep and nginx_sleep() or nil
+  if not nginx.is_here() then return nil end
+  nginx.check_phase()
+  return ngx.sleep, true
 end
 
 --- The arguments of a call, with the key of the moment when keys come from a function.
@@ -110,17 +102,22 @@ local function pause(self)
   return seconds < LONGEST_SLEEP and seconds or LONGEST_SLEEP
 end
 
+-- Where several coroutines wait, one of them steps in each round, since the others see that somebody has.
 local function await(self, call, sleep)
+  local seen
   while not call:done() do
     carry(self, call, not sleep)
     if call:done() then break end
-    self.core:advance(sleep and 0 or LONGEST_WAIT)
+    if not seen or seen == self.steps then
+      self.core:advance(sleep and 0 or LONGEST_WAIT)
+      self.steps = self.steps + 1
+    end
+    seen = self.steps
     if sleep and not call:done() then
       local slept, reason = protected(sleep, pause(self))
       if not slept then call:cancel("the sleep of the client raised: " .. tostring(reason)) end
     end
   end
-  return call:result()
 end
 
 --- Makes a call and waits for it in the way of this client.
@@ -128,11 +125,13 @@ local function perform(self, name, ...)
   if getmetatable(self) ~= Client then
     error("payment_records: call it as client:" .. name .. "(...), with a colon", 3)
   end
-  local sleep = sleeper(self) -- may raise: before anything is started
+  local sleep, in_nginx = sleeper(self) -- may raise: before anything is started
   if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
   end
-  return await(self, self.core:begin(name, with_key(self, name, ...)), sleep)
+  local call = self.core:begin(name, with_key(self, name, ...))
+  if not (in_nginx and not self.transport and nginx.wait(self.core, call)) then await(self, call, sleep) end
+  return call:result()
 end
 
 --- Reports a payment: creates a Payment Record with its first attempt, open or already at its end.

@@ -1,0 +1,82 @@
+--- Waiting under nginx, where a handler that waits must let the others run.
+--
+-- For each client that has calls in flight one timer of the worker, the driver, steps the engine; handlers wait on
+-- semaphores meanwhile. Each stepping for itself would cost many times as much, and a driver that was a handler's
+-- thread would end with its request.
+-- SPDX-License-Identifier: MIT
+
+local nginx = {}
+
+-- Seconds between two steps while nothing is left to do at once: the resolution of nginx's timers.
+local PAUSE = 0.001
+
+-- Seconds after which a handler looks whether there still is a driver.
+local PATIENCE = 1
+
+-- Where nginx's Lua module allows ngx.sleep.
+local YIELDING_PHASES = {
+  rewrite = true, access = true, content = true, timer = true, preread = true,
+  ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
+}
+
+-- The semaphores of waiting handlers by their calls, and the clients that have a driver: core objects to true.
+local waiting, driven = {}, setmetatable({}, { __mode = "k" })
+
+--- Whether this is nginx.
+function nginx.is_here()
+  local ngx = rawget(_G, "ngx")
+  return ngx ~= nil and ngx.sleep ~= nil and ngx.get_phase ~= nil
+end
+
+--- Raises, without a position, in a phase where nothing may wait.
+function nginx.check_phase()
+  local phase = ngx.get_phase()
+  if YIELDING_PHASES[phase] then return end
+  error("payment_records: a call would block the nginx worker in the phase " .. phase .. ", where nothing may "
+    .. "yield; make it from ngx.timer.at, or give the client sleep = false to insist on blocking", 0)
+end
+
+local function pause(core)
+  ngx.sleep(core:timeout() == 0 and 0 or PAUSE)
+end
+
+-- The timer. It ends when no call is unfinished, or when a step fails: handlers that still wait start another then.
+local function drive(_, core)
+  local stepped, unfinished = pcall(core.advance, core)
+  while stepped and unfinished > 0 do
+    pause(core)
+    stepped, unfinished = pcall(core.advance, core)
+  end
+  driven[core] = nil
+end
+
+local function wake(call)
+  local semaphore = waiting[call]
+  waiting[call] = nil
+  semaphore:post()
+end
+
+--- Waits until a call of the client is done. False when nginx's Lua library, which has the semaphores, is missing.
+---@param core userdata the client of the C core
+---@param call payment_records.Call
+---@return boolean waited
+function nginx.wait(core, call)
+  if call:done() then return true end
+  local found, semaphores = pcall(require, "ngx.semaphore")
+  if not found then return false end
+  local semaphore = semaphores.new()
+  waiting[call] = semaphore
+  call:when_done(wake)
+  while not call:done() do
+    driven[core] = driven[core] or ngx.timer.at(0, drive, core)
+    if driven[core] then
+      semaphore:wait(PATIENCE)
+    else -- the worker has no timer left
+      core:advance()
+      pause(core)
+    end
+  end
+  return true
+end
+
+return nginx
