@@ -21,7 +21,6 @@ __attribute__((visibility("default"))) int luaopen_payment_records_core(lua_Stat
     return luaL_error(L, "payment_records: %s", fault);
   lua_encode_register(L);
   lua_error_register(L);
-  lua_response_register(L);
   lua_call_register(L);
   lua_client_register(L);
   luaL_newlib(L, functions);

@@ -229,13 +229,17 @@ static int client_begin(lua_State *L) {
   return start_call(L, true);
 }
 
-/* Lua: client:advance([seconds]) -> number of unfinished calls. Without seconds nothing is waited
- * for. */
+/* Seconds that a step works when nothing else is said, so that its host can go on. */
+#define SHORTEST_STEP 1e-4
+
+/* Lua: client:advance([seconds[, budget]]) -> number of unfinished calls. Waits at most `seconds`
+ * (none: not at all), and works for `budget` seconds, by default no shorter than it may wait. */
 static int client_advance(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
   double seconds = luaL_optnumber(L, 2, 0);
+  double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
   engine_check_idle(L, client);
-  if (!engine_step(L, 1, seconds > 0 ? seconds : 0))
+  if (!engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
     return lua_error(L);
   lua_pushinteger(L, (lua_Integer)client->unfinished);
   return 1;
@@ -243,6 +247,7 @@ static int client_advance(lua_State *L) {
 
 /* Lua: client:step([seconds]). The same, but it raises what a callback has raised, once. */
 static int client_step(lua_State *L) {
+  lua_settop(L, 2);
   client_advance(L);
   lua_callback_raise(L, 1);
   return 1;

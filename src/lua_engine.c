@@ -11,9 +11,6 @@
  * long; but it does not watch transfers that wait for a connection. */
 #define GRACE 0.05
 
-/* Seconds that a step may work when it is not allowed longer, so that the host can go on. */
-#define SHORTEST_STEP 1e-4
-
 static struct client *client_at(lua_State *L, int index) {
   return lua_touserdata(L, index);
 }
@@ -292,17 +289,10 @@ static void wait_for_time(double seconds) {
     poll(NULL, 0, seconds < 3600 ? (int)(seconds * 1000 + 0.999) : 3600 * 1000);
 }
 
-/* Until when a step works, before it leaves the rest to the next one. */
-static double end_of_step(double seconds) {
-  if (seconds < 0)
-    return HUGE_VAL;
-  return clock_seconds() + (seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
-}
-
 /* What is there already comes first: so much makes room for the calls that are ready. */
-bool engine_step(lua_State *L, int client_index, double seconds) {
+bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
-  double end = end_of_step(seconds);
+  double end = clock_seconds() + budget;
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
       !fire_timers(L, client_index, end) || !start_ready(L, client_index, end))
     return false;
@@ -318,7 +308,7 @@ bool engine_step(lua_State *L, int client_index, double seconds) {
 
 bool engine_run(lua_State *L, int client_index, struct call *call) {
   while (call->state != CALL_DONE) {
-    if (engine_step(L, client_index, -1))
+    if (engine_step(L, client_index, -1, HUGE_VAL))
       continue;
     engine_forget(call);
     drop_anchor(L, client_index, call);

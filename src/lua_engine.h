@@ -30,9 +30,9 @@ bool engine_cancel(lua_State *L, int client, struct call *call, const char *reas
 /* Drops a call, with whatever it has in flight, without a word to anybody: for the collector. */
 void engine_forget(struct call *call);
 
-/* Moves everything that can move, after waiting at most `seconds` (negative: as long as it takes).
- */
-bool engine_step(lua_State *L, int client, double seconds);
+/* Moves what can move, after waiting at most `seconds` (negative: as long as it takes). It works
+ * for about `budget` seconds at most; what is left then is for the next step. */
+bool engine_step(lua_State *L, int client, double seconds, double budget);
 
 /* Waits until the call is done. When that fails the call is dropped: it must not be sent later,
  * behind the back of a caller who got an error. */

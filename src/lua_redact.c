@@ -12,6 +12,12 @@ static const char *api_key(const struct call *call, size_t *length) {
   return *length >= SHORTEST_KEY ? space + 1 : NULL;
 }
 
+bool lua_redact_is_needed(const struct call *call, const char *text, size_t length) {
+  size_t key_length;
+  const char *key = api_key(call, &key_length);
+  return key && memmem(text, length, key, key_length);
+}
+
 void lua_redact_push(lua_State *L, const struct call *call, const char *text, size_t length) {
   size_t key_length;
   const char *key = api_key(call, &key_length), *end = text + length;

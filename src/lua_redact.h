@@ -7,6 +7,9 @@
 
 #pragma GCC visibility push(hidden)
 
+/* Whether the text has the key of the call in it. */
+bool lua_redact_is_needed(const struct call *call, const char *text, size_t length);
+
 /* Pushes the text, with "[api key]" in place of the key of the call. */
 void lua_redact_push(lua_State *L, const struct call *call, const char *text, size_t length);
 

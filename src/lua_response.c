@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define RESPONSE_TYPE "payment_records.response"
-
 /* HTTP field names have no case: they are given in lower case, and repeated ones joined (RFC 9110,
  * 5.3). */
 static void push_name(lua_State *L, const struct header *header) {
@@ -37,16 +35,14 @@ static void set_header(lua_State *L, const struct header *header) {
   lua_rawset(L, -3);
 }
 
-/* __index of a response: makes `headers` of the lines when it is first asked for, since few ask. */
+/* __index of a response: makes `headers` of the lines when it is first asked for, since few ask.
+ * The upvalue is a userdata: LuaJIT would look for equal strings, and lines are long and alike. */
 static int response_index(lua_State *L) {
   struct header header;
-  size_t cursor = 0, length;
+  const char *lines = lua_touserdata(L, lua_upvalueindex(1));
+  size_t cursor = 0, length = lua_rawlen(L, lua_upvalueindex(1));
   lua_settop(L, 2);
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "headers") != 0)
-    return 0;
-  lua_getfield(L, 1, "header_lines");
-  const char *lines = lua_tolstring(L, 3, &length);
-  if (!lines)
     return 0;
   lua_newtable(L);
   while (headers_next(lines, length, &cursor, &header))
@@ -56,12 +52,27 @@ static int response_index(lua_State *L) {
   return 1;
 }
 
-void lua_response_register(lua_State *L) {
-  luaL_newmetatable(L, RESPONSE_TYPE);
-  lua_pushcfunction(L, response_index);
+static void push_lines(lua_State *L, const struct call *call, const struct buffer *lines) {
+  size_t length = lines->length;
+  const char *text = buffer_text(lines);
+  bool redacted = lua_redact_is_needed(call, text, length);
+  if (redacted) {
+    lua_redact_push(L, call, text, length);
+    text = lua_tolstring(L, -1, &length);
+  }
+  char *kept = lua_newuserdata(L, length);
+  memcpy(kept, text, length);
+  if (redacted)
+    lua_remove(L, -2);
+}
+
+/* Gives the response on top of the stack its header lines. */
+static void set_lines(lua_State *L, const struct call *call, const struct buffer *lines) {
+  lua_createtable(L, 0, 1);
+  push_lines(L, call, lines);
+  lua_pushcclosure(L, response_index, 1);
   lua_setfield(L, -2, "__index");
-  set_text(L, "__name", RESPONSE_TYPE);
-  lua_pop(L, 1);
+  lua_setmetatable(L, -2);
 }
 
 void lua_response_set_answer(lua_State *L, const struct call *call, const struct answer *answer) {
@@ -84,11 +95,8 @@ void lua_response_push(lua_State *L, const struct call *call, const struct answe
     set_text(L, "idempotency_key", call->idempotency_key);
   if (answer)
     lua_response_set_answer(L, call, answer);
-  if (!headers)
-    return;
-  lua_redact_push(L, call, buffer_text(&headers->lines), headers->lines.length);
-  lua_setfield(L, -2, "header_lines");
-  luaL_setmetatable(L, RESPONSE_TYPE);
+  if (headers)
+    set_lines(L, call, &headers->lines);
 }
 
 /* The path alone: a query may hold what belongs in no log. */

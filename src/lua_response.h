@@ -23,9 +23,6 @@ void lua_response_push_event(lua_State *L, const struct call *call, const char *
 /* Fills `headers` from the table of names and values at `index`; a value may be a sequence. */
 void lua_response_read_headers(lua_State *L, int index, struct headers *headers);
 
-/* Creates the metatable of responses. */
-void lua_response_register(lua_State *L);
-
 #pragma GCC visibility pop
 
 #endif

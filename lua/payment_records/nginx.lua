@@ -10,6 +10,9 @@ local nginx = {}
 -- Seconds between two steps while nothing is left to do at once: the resolution of nginx's timers.
 local PAUSE = 0.001
 
+-- Seconds that one step works when much is to be done; the worker does its other work in the pauses.
+local BUDGET = 0.002
+
 -- Seconds after which a handler looks whether there still is a driver.
 local PATIENCE = 1
 
@@ -36,16 +39,13 @@ function nginx.check_phase()
     .. "yield; make it from ngx.timer.at, or give the client sleep = false to insist on blocking", 0)
 end
 
-local function pause(core)
-  ngx.sleep(core:timeout() == 0 and 0 or PAUSE)
-end
-
 -- The timer. It ends when no call is unfinished, or when a step fails: handlers that still wait start another then.
+-- (ngx.sleep(0) would log a warning each time where nginx lacks a patch of OpenResty's.)
 local function drive(_, core)
-  local stepped, unfinished = pcall(core.advance, core)
+  local stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
   while stepped and unfinished > 0 do
-    pause(core)
-    stepped, unfinished = pcall(core.advance, core)
+    ngx.sleep(PAUSE)
+    stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
   end
   driven[core] = nil
 end
@@ -72,8 +72,8 @@ function nginx.wait(core, call)
     if driven[core] then
       semaphore:wait(PATIENCE)
     else -- the worker has no timer left
-      core:advance()
-      pause(core)
+      core:advance(0, BUDGET)
+      ngx.sleep(PAUSE)
     end
   end
   return true

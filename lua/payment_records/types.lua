@@ -82,8 +82,7 @@
 ---@field attempts integer how often the request went over the wire
 ---@field elapsed number seconds
 ---@field replayed boolean Stripe answered from its memory of an earlier request with this key
----@field headers table<string, string>|nil names in lower case; made of `header_lines` when first asked for
----@field header_lines string|nil as they came
+---@field headers table<string, string>|nil names in lower case; made when first asked for
 ---@field callback_error any what on_attempt or on_done raised
 
 ---@class payment_records.Error
