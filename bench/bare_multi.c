@@ -9,6 +9,7 @@
  * libcurl would close most of them. */
 #include "bare.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -80,6 +81,17 @@ static void tell_time(struct flight *flight) {
   curl_multi_socket_action(flight->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
+static int seen(uint32_t events) {
+  int what = 0;
+  if (events & (EPOLLIN | EPOLLHUP))
+    what |= CURL_CSELECT_IN;
+  if (events & EPOLLOUT)
+    what |= CURL_CSELECT_OUT;
+  if (events & EPOLLERR)
+    what |= CURL_CSELECT_ERR;
+  return what;
+}
+
 /* What is due at once is not waited for: it sends what was just started, and may end it. */
 static void move(struct flight *flight) {
   struct epoll_event events[MOST_EVENTS];
@@ -88,12 +100,8 @@ static void move(struct flight *flight) {
     count = epoll_wait(flight->epoll, events, MOST_EVENTS, (int)flight->timeout);
   if (count == 0)
     tell_time(flight);
-  for (int i = 0; i < count; i++) {
-    int what = (events[i].events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
-               (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-               (events[i].events & EPOLLERR ? CURL_CSELECT_ERR : 0);
-    curl_multi_socket_action(flight->multi, events[i].data.fd, what, &running);
-  }
+  for (int i = 0; i < count; i++)
+    curl_multi_socket_action(flight->multi, events[i].data.fd, seen(events[i].events), &running);
 }
 
 static long collect(struct flight *flight) {

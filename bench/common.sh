@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+#!/usr/bin/env bash
 # What the bench's scripts share; sourced from the root of the repository.
 
 # LUA and BUILD (where the module is) come from bench/bench.mk.

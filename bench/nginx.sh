@@ -1,5 +1,6 @@
-# shellcheck shell=bash
+#!/usr/bin/env bash
 # Starts nginx with a configuration of bench/server; sourced from the root of the repository.
+# The caller sets DIRECTORY, a temporary one with the certificates.
 
 # Below the range from which systems give ports to outgoing connections.
 random_port() {
@@ -16,6 +17,7 @@ load_modules() {
 }
 
 # Fills in what stands between @ signs, in the configuration and in what it includes.
+# shellcheck disable=SC2153 # DIRECTORY is the caller's
 configure() { # directory
   local file
   plain_port=$(random_port) tls_port=$(random_port) http2_port=$(random_port)

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INTERVAL 0.002
+#define INTERVAL 2000000 /* all times are in nanoseconds */
 
 static const char request[] = "GET /trivial HTTP/1.1\r\nHost: localhost\r\n\r\n";
 static const char end_of_answer[] = "\r\n\r\nok\n";
 
 struct samples {
-  double *seconds;
+  int64_t *times;
   size_t count, capacity;
 };
 
@@ -32,16 +33,15 @@ static void fail(const char *what) {
   exit(1);
 }
 
-static double now(void) {
+static int64_t now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static void pause_until(double moment) {
-  double left = moment - now();
-  struct timespec time = {.tv_nsec = (long)(left * 1e9)}; /* less than INTERVAL */
-  if (left > 0)
+static void pause_until(int64_t moment) {
+  struct timespec time = {.tv_nsec = (long)(moment - now())}; /* INTERVAL at most */
+  if (time.tv_nsec > 0)
     nanosleep(&time, NULL);
 }
 
@@ -68,36 +68,36 @@ static void ask(int server) {
   } while (length < tail || memcmp(answer + length - tail, end_of_answer, tail) != 0);
 }
 
-static void add(struct samples *samples, double seconds) {
+static void add(struct samples *samples, int64_t time) {
   if (samples->count == samples->capacity) {
     samples->capacity = samples->capacity ? 2 * samples->capacity : 4096;
-    samples->seconds = realloc(samples->seconds, samples->capacity * sizeof *samples->seconds);
-    if (!samples->seconds)
+    samples->times = realloc(samples->times, samples->capacity * sizeof *samples->times);
+    if (!samples->times)
       fail("not enough memory");
   }
-  samples->seconds[samples->count++] = seconds;
+  samples->times[samples->count++] = time;
 }
 
-static void measure(int server, double seconds, struct samples *samples) {
-  double start = now();
-  for (double next = start; next < start + seconds; next += INTERVAL) {
+static void measure(int server, int64_t duration, struct samples *samples) {
+  int64_t next = now(), end = next + duration;
+  while (next < end) {
     pause_until(next);
-    double sent = now();
+    int64_t sent = now();
     ask(server);
-    for (double taken = now() - sent; taken > 0; taken -= INTERVAL)
-      add(samples, taken);
-    if (now() > next + INTERVAL)
-      next = now() - INTERVAL;
+    int64_t taken = now() - sent;
+    for (int64_t waited = taken; waited > 0; waited -= INTERVAL)
+      add(samples, waited);
+    next += INTERVAL * (1 + taken / INTERVAL);
   }
 }
 
 static int compare(const void *left, const void *right) {
-  double a = *(const double *)left, b = *(const double *)right;
+  int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
   return (a > b) - (a < b);
 }
 
-static double percentile(const struct samples *samples, size_t percent) {
-  return samples->seconds[(samples->count - 1) * percent / 100];
+static double milliseconds(const struct samples *samples, size_t percent) {
+  return (double)samples->times[(samples->count - 1) * percent / 100] / 1e6;
 }
 
 int main(int count, char **arguments) {
@@ -106,10 +106,12 @@ int main(int count, char **arguments) {
     fail("usage: probe PORT SECONDS");
   int server = connect_to((uint16_t)strtol(arguments[1], NULL, 10));
   ask(server);
-  measure(server, strtod(arguments[2], NULL), &samples);
-  qsort(samples.seconds, samples.count, sizeof *samples.seconds, compare);
-  printf("%.2f %.2f\n", 1e3 * percentile(&samples, 50), 1e3 * percentile(&samples, 99));
-  free(samples.seconds);
+  measure(server, strtol(arguments[2], NULL, 10) * 1000000000, &samples);
+  if (!samples.times)
+    fail("nothing was measured");
+  qsort(samples.times, samples.count, sizeof *samples.times, compare);
+  printf("%.2f %.2f\n", milliseconds(&samples, 50), milliseconds(&samples, 99));
+  free(samples.times);
   close(server);
   return 0;
 }
