@@ -97,7 +97,8 @@ static int compare(const void *left, const void *right) {
 }
 
 static double milliseconds(const struct samples *samples, size_t percent) {
-  return (double)samples->times[(samples->count - 1) * percent / 100] / 1e6;
+  size_t place = (samples->count - 1) * percent / 100;
+  return (double)samples->times[place] / 1e6;
 }
 
 int main(int count, char **arguments) {
