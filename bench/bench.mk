@@ -1,4 +1,5 @@
-# How fast, beside what (bench/README.md):   make bench-calls, bench-instructions, bench-flight, bench-queue, bench-nginx
+# How fast, beside what (bench/README.md):   make bench-calls, bench-instructions, bench-flight,
+# bench-flight-instructions, bench-queue, bench-nginx
 
 BENCH = $(BUILD)/bench
 BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA)
@@ -8,12 +9,12 @@ $(BENCH)/%: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $(CURL_LIBS)
 
-.PHONY: bench-calls bench-instructions bench-flight bench-queue bench-nginx
+.PHONY: bench-calls bench-instructions bench-flight bench-flight-instructions bench-queue bench-nginx
 bench-calls bench-instructions: bench-%: $(CORE) $(BENCH)/bare
 	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_calls $*
 
-bench-flight: $(CORE) $(BENCH)/bare_multi
-	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_calls flight
+bench-flight bench-flight-instructions: bench-%: $(CORE) $(BENCH)/bare_multi
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_calls $*
 
 bench-queue: $(CORE)
 	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_queue
