@@ -1,11 +1,29 @@
-# How fast, beside what (bench/README.md):   make bench-calls, make bench-instructions
+# How fast, beside what (bench/README.md):   make bench-calls, bench-instructions, bench-flight,
+# bench-flight-instructions, bench-queue, bench-nginx
 
-BARE = $(BUILD)/bench/bare
+BENCH = $(BUILD)/bench
+BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA)
 
-$(BARE): bench/bare.c $(BUILD)/flags
+$(BENCH)/bare $(BENCH)/bare_multi: bench/bare.h
+$(BENCH)/%: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $(CURL_LIBS)
 
-.PHONY: bench-calls bench-instructions
-bench-calls bench-instructions: bench-%: $(CORE) $(BARE)
-	@BARE=$(BARE) BUILD=$(BUILD) LUA=$(LUA) bench/with_server bench/run_calls $*
+.PHONY: bench-calls bench-instructions bench-flight bench-flight-instructions bench-queue bench-nginx
+bench-calls bench-instructions: bench-%: $(CORE) $(BENCH)/bare
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_calls $*
+
+bench-flight bench-flight-instructions: bench-%: $(CORE) $(BENCH)/bare_multi
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_calls $*
+
+bench-queue: $(CORE)
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_queue
+
+# nginx runs LuaJIT, whatever LUA is.
+ifeq ($(LUA),luajit)
+bench-nginx: $(CORE) $(BENCH)/probe
+	@$(BENCH_ENVIRONMENT) SERVER=delayed DELAY=$${DELAY:-0.1} bench/with_server bench/run_nginx
+else
+bench-nginx:
+	@$(MAKE) --no-print-directory LUA=luajit bench-nginx
+endif

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# What the bench's scripts share; sourced from the root of the repository.
+
+# LUA and BUILD (where the module is) come from bench/bench.mk.
+export LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua;;" LUA_CPATH="$PWD/$BUILD/?.so;;"
+
+# Thousands of connections need as many descriptors as this user may have.
+ulimit -n "$(ulimit -Hn)"
+
+median() { # file, column (the first by default)
+  awk -v column="${2:-1}" '{ print $column }' "$1" | sort -n |
+    awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
+}
+
+ratio() { # dividend, divisor
+  awk -v dividend="$1" -v divisor="$2" 'BEGIN { printf "%.2f", dividend / divisor }'
+}
