@@ -14,7 +14,6 @@
 
 enum {
   MOST_EVENTS = 16,         /* asked of the poller at once */
-  MOST_IDLE = 64,           /* exchanges kept for the next request */
   KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
   OLDEST_LIBCURL = 0x075500 /* 7.85.0: CURLOPT_PROTOCOLS_STR */
@@ -26,7 +25,6 @@ struct transport {
   pid_t pid;                                  /* of the process that may use the handles */
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
-  size_t idle_count;
   bool raises_sigpipe;
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
@@ -140,7 +138,6 @@ static void renew_after_fork(struct transport *transport) {
     return;
   abandon(transport, &transport->in_flight);
   abandon(transport, &transport->idle);
-  transport->idle_count = 0;
   bool wakes = transport->poller.waker >= 0;
   poller_close(&transport->poller);
   if (open_handles(transport) && wakes)
@@ -183,7 +180,6 @@ static struct exchange *take_idle(struct transport *transport) {
   if (!exchange)
     return exchange_new(&transport->options);
   ring_remove(&exchange->link);
-  transport->idle_count--;
   return exchange;
 }
 
@@ -263,17 +259,16 @@ void *transport_finished(const struct transport *transport) {
 
 /* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
  */
-static bool is_reusable(const struct transport *transport, const struct exchange *exchange) {
+static bool is_reusable(const struct exchange *exchange) {
   return !exchange->in_flight && !exchange->abandoned && exchange->code == CURLE_OK &&
-         exchange->body.capacity <= KEPT_BODY && transport->idle_count < MOST_IDLE;
+         exchange->body.capacity <= KEPT_BODY;
 }
 
 void transport_release(struct transport *transport, struct exchange *exchange) {
   struct sigpipe_guard guard;
-  if (is_reusable(transport, exchange)) {
+  if (is_reusable(exchange)) {
     ring_remove(&exchange->link);
     ring_insert(&transport->idle, &exchange->link);
-    transport->idle_count++;
     return;
   }
   renew_after_fork(transport);
