@@ -51,7 +51,7 @@ local ways = {
 for name, way in pairs(ways) do
   describe("coroutines that are " .. name .. " while they wait", function()
     it("take nothing from the others, and their payments are reported once", function()
-      local server = playing { { delay = 0.2 } }
+      local server = servers.start { steps = { { delay = 0.2 } } }
       local client, results, threads = yielding(server), {}, {}
       for i = 1, 20 do threads[i] = reporter(client, results, i) end
       start_all(threads)
@@ -108,7 +108,7 @@ end
 
 describe("a coroutine that waits", function()
   it("may be resumed by another one that waits, and more often than its sleep asked for", function()
-    local server = playing { { delay = 0.2 } }
+    local server = servers.start { steps = { { delay = 0.2 } } }
     local client, results = yielding(server), {}
     local inner = reporter(client, results, 1)
     local outer = coroutine.create(function()
@@ -124,9 +124,8 @@ describe("a coroutine that waits", function()
   end)
 
   it("may make its next call while the first resumption of another is under way", function()
-    local client, results = nil, {}
-    local threads = {}
-    client = payments.client(playing { { delay = 0.05 } }, { sleep = function()
+    local threads, results = {}, {}
+    local client = payments.client(playing { { delay = 0.05 } }, { sleep = function()
       local other = threads[coroutine.running() == threads[1] and 2 or 1]
       if other and coroutine.status(other) == "suspended" then assert(coroutine.resume(other)) end
       coroutine.yield()
@@ -138,7 +137,7 @@ describe("a coroutine that waits", function()
   end)
 
   it("and is resumed from within on_attempt, gets its result all the same", function()
-    local server = playing { { delay = 0.5 }, {} }
+    local server = servers.start { steps = { { delay = 0.5 }, {} } }
     local results, waiting, resumed = {}, nil, nil
     local client = yielding(server, { on_attempt = function()
       resumed = resumed or { coroutine.resume(waiting) }
@@ -163,13 +162,13 @@ local places = {
 -- Where only later Luas let yield.
 local later = {
   ["a metamethod"] = function(use) return setmetatable({}, { __index = use }).field end,
-  ["an iterator"] = function(use) for _ in use do return end end,
+  ["an iterator"] = function(use) local _ = (function() for value in use do return value end end)() end,
   ["a protected call"] = function(use) assert(pcall(use)) end,
 }
 
 describe("a call where nothing may yield", function()
   local function call_within(place)
-    local server = playing { { delay = 0.1 } }
+    local server = servers.start { steps = { { delay = 0.1 } } }
     local client = yielding(server)
     local record, err, raised
     local thread = coroutine.create(function()

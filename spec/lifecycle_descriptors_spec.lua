@@ -1,4 +1,4 @@
---- Signals and descriptors (RELIABILITY L-10, L-11): the process lives, the outcome is true, and what was short comes back.
+--- Signals and descriptors (RELIABILITY L-10, L-11): the process lives, outcomes are true, all is well after.
 
 local payments = require "spec.support.payments"
 local processes = require "spec.support.processes"
@@ -67,7 +67,7 @@ describe("1,000 signals a second", function()
   it("do not end a wait for the next attempt early", function()
     local client = payments.client(servers.start { steps = { { status = 503, headers = { ["Retry-After"] = "1" },
       body = "" }, {} } }, { max_retries = 1 })
-    local record, response, elapsed
+    local elapsed, record, _, response
     interrupted(function()
       local start = processes.now()
       record, _, response = client:report_payment(PAYMENT)

@@ -26,8 +26,8 @@ end
 -- Makes calls of every kind, one after another, and returns what came of them. `between` runs between two steps.
 local function make_calls(server, between)
   server:play(STEPS)
-  local client, results, events = nil, {}, {}
-  client = payments.client(server, { on_attempt = function(event)
+  local results, events = {}, {}
+  local client = payments.client(server, { on_attempt = function(event)
     between()
     events[#events + 1] = ("%d %s %s"):format(event.attempt, tostring(event.status), tostring(event.error_type))
   end })
