@@ -37,7 +37,8 @@ for _, tls in ipairs { false, true } do
           api_key = payments.KEY, api_base = server.url, ca_file = tls and server.ca_file or nil, max_retries = 0,
           on_attempt = function() events = events + 1 end,
         }
-        for _ = 1, 50 do weak[client:start("report_payment", PAYMENT)] = true end
+        local options = { on_done = function() events = events + 1 end }
+        for _ = 1, 50 do weak[client:start("report_payment", PAYMENT, options)] = true end
         assert.is_true(step_until(client, function() return #server:requests() == 50 end))
         assert.is_true(processes.descriptors() > before + 50)
         weak[client] = true

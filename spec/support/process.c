@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -93,6 +94,21 @@ static int process_limit_descriptors(lua_State *L) {
   return give(L, (lua_Integer)before);
 }
 
+/* limit_memory(more): so many bytes on top of what the process has now; without: no limit. */
+static int process_limit_memory(lua_State *L) {
+  unsigned long pages = 0;
+  struct rlimit limit;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (!file || fscanf(file, "%lu", &pages) != 1)
+    return luaL_error(L, "/proc/self/statm cannot be read");
+  fclose(file);
+  getrlimit(RLIMIT_AS, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  if (!lua_isnoneornil(L, 1))
+    limit.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)lua_tonumber(L, 1);
+  return give(L, setrlimit(RLIMIT_AS, &limit));
+}
+
 static volatile sig_atomic_t interruptions;
 
 static void interrupted(int signal) {
@@ -139,6 +155,7 @@ int luaopen_process(lua_State *L) {
                                        {"fill", process_fill},
                                        {"close", process_close},
                                        {"limit_descriptors", process_limit_descriptors},
+                                       {"limit_memory", process_limit_memory},
                                        {"interrupt", process_interrupt},
                                        {"default_sigpipe", process_default_sigpipe},
                                        {"heap", process_heap},
