@@ -162,7 +162,7 @@ local places = {
 -- Where only later Luas let yield.
 local later = {
   ["a metamethod"] = function(use) return setmetatable({}, { __index = use }).field end,
-  ["an iterator"] = function(use) for _ in use do break end end -- luacheck: ignore,
+  ["an iterator"] = function(use) for _ in use do break end end, -- luacheck: ignore
   ["a protected call"] = function(use) assert(pcall(use)) end,
 }
 
