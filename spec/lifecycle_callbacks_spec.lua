@@ -15,9 +15,9 @@ after_each(payments.close_all)
 
 -- Steps a client until all calls are done, for a few seconds at most; returns what the steps raised.
 local function errors_of_steps(client)
-  local raised, last, stepped, unfinished = {}, processes.now() + 10, nil, nil
+  local raised, last = {}, processes.now() + 10
   repeat
-    stepped, unfinished = pcall(client.step, client, 0.1)
+    local stepped, unfinished = pcall(client.step, client, 0.1)
     if not stepped then raised[#raised + 1] = tostring(unfinished) end
   until (stepped and unfinished == 0) or processes.now() > last
   return raised
@@ -127,7 +127,7 @@ describe("on_done", function()
 
   it("may collect all garbage, and drop what it is called for", function()
     local client = payments.client(playing {})
-    local calls, told = {}, 0
+    local calls, told = {}, 0 -- luacheck: ignore
     for i = 1, 20 do
       calls[i] = client:start("report_payment", PAYMENT, { on_done = function(record)
         calls[i] = nil
