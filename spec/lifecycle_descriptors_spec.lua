@@ -165,7 +165,7 @@ describe("running out of descriptors", function()
         assert.truthy(tostring(made):find("not enough memory or descriptors", 1, true), made)
         assert.equal(before, (processes.descriptors()))
       end
-      assert.equal(left > 0, ended) -- libcurl does without the others
+      if left == 0 or left >= 4 then assert.equal(left > 0, ended) end
     end)
   end
 end)

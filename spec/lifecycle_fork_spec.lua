@@ -171,4 +171,24 @@ describe("a fork", function()
     end)
     assert.equal("unknown", outcomes)
   end)
+
+  for left = 0, 4 do
+    it("into a child with " .. left .. " descriptors left: it works as soon as there are more", function()
+      local server = servers.start()
+      local client = payments.client(server, { timeout = 3 })
+      assert.equal("pr_1", report(client)[1])
+      local child = processes.in_child(function()
+        local _, lowest = processes.descriptors()
+        local filled = processes.fill(lowest + 64)
+        for _ = 1, left do processes.close(table.remove(filled)) end
+        local limit = processes.limit_descriptors(filled[#filled] + 1 + left)
+        local first = report(client)
+        processes.limit_descriptors(limit)
+        for _, descriptor in ipairs(filled) do processes.close(descriptor) end
+        return { first[1], report(client)[1] }
+      end)
+      assert.truthy(child[1] == "pr_1" or child[1]:find("not_sent", 1, true), child[1])
+      assert.equal("pr_1", child[2])
+    end)
+  end
 end)
