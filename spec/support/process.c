@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What the life-cycle specs need of the system and Lua has not: a Lua library that
  * spec/support/processes.lua builds and loads. */
-#define _GNU_SOURCE
 #include <lauxlib.h>
 #include <lua.h>
 

@@ -15,7 +15,7 @@ local directory = "build/" .. name .. "/spec"
 local function build(source, target, flags)
   local path = directory .. "/" .. target
   local output, status = files.capture(([[
-    mkdir -p %s && ${CC:-cc} -std=c11 -Wall -Wextra -O1 -o %s.new spec/support/%s \
+    mkdir -p %s && ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -O1 -o %s.new spec/support/%s \
       $(pkg-config --cflags %s) %s 2>&1 && mv %s.new %s]]):format(directory, path, source, name, flags, path, path))
   assert(status == 0, output)
   return path
@@ -30,7 +30,7 @@ processes.interpreter = interpreter
 ---@param source string
 ---@return string path
 function processes.build_program(source)
-  local libraries = ("-D_GNU_SOURCE -pthread -Wl,-E $(pkg-config --libs %s)"):format(name)
+  local libraries = ("-pthread -Wl,-E $(pkg-config --libs %s)"):format(name)
   return build(source, (source:gsub("%.c$", "")), libraries)
 end
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * To be preloaded: resolving a name takes half a second. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
 #include <time.h>

@@ -65,6 +65,8 @@ int main(int count, char **arguments) {
   int most = atoi(arguments[2]);
   states = atoi(arguments[3]);
   rounds = atoi(arguments[4]);
+  if (most > MOST || states > MOST)
+    return 2;
   for (int i = 0; i < most; i++)
     pthread_create(&threads[i], NULL, run, NULL);
   for (int i = 0; i < most; i++)
