@@ -1,6 +1,5 @@
---- The engine under all calls: many in flight, cancel, close, collect, fork.
+--- The engine under all calls: many in flight, cancel, close, collect.
 
-local cjson = require "cjson"
 local files = require "spec.support.files"
 local payment_records = require "payment_records"
 local payments = require "spec.support.payments"
@@ -272,61 +271,5 @@ describe("on_attempt", function()
     assert.truthy(tostring(response.callback_error):find "callback")
     assert.is_true(step_until(client, function() return other:done() end))
     assert.equal("pr_1", other:result().id)
-  end)
-end)
-
-local has_ffi, ffi = pcall(require, "ffi")
-local describe_fork = has_ffi and describe or function() end
-
--- Only LuaJIT can fork here without another module; the C code under it is the same for all.
-describe_fork("a fork", function()
-  if has_ffi then ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);" end
-
-  -- Runs a function in a child, and returns what it returned there.
-  local function in_child(body)
-    local directory = files.temporary_directory()
-    local pid = ffi.C.fork()
-    if pid == 0 then
-      local ended, result = pcall(body)
-      files.write(directory .. "/result", cjson.encode { ended and result or tostring(result) })
-      ffi.C._exit(0)
-    end
-    ffi.C.waitpid(pid, nil, 0)
-    local result = cjson.decode((assert(files.read(directory .. "/result"))))[1]
-    files.remove(directory)
-    return result
-  end
-
-  it("gives the child connections and keys of its own, and leaves the parent's alone", function()
-    local server = playing {}
-    local client = payments.client(server)
-    assert(client:report_payment(PAYMENT))
-    local child = in_child(function()
-      local record, err, response = client:report_payment(PAYMENT)
-      client:close()
-      return { record and record.id or tostring(err), response.idempotency_key }
-    end)
-    assert.equal("pr_1", child[1])
-    local _, _, response = client:report_payment(PAYMENT)
-    assert.equal(1, response.attempts)
-    local connections, requests = {}, server:requests()
-    for i, request in ipairs(requests) do connections[i] = request.connection - requests[1].connection end
-    assert.same({ 0, 1, 0 }, connections)
-    assert.are_not.equal(child[2], response.idempotency_key)
-  end)
-
-  it("ends in the child what was in flight, and goes on in the parent", function()
-    local server = playing { { delay = 0.3 } }
-    local client = payments.client(server)
-    local call = client:start("report_payment", PAYMENT)
-    step_until(client, function() return #server:requests() == 1 end)
-    local child = in_child(function()
-      step_until(client, function() return call:done() end)
-      return error_of(call)
-    end)
-    assert.same({ "canceled_error", "unknown", 1 }, child)
-    assert.is_true(step_until(client, function() return call:done() end))
-    assert.equal("pr_1", call:result().id)
-    assert.equal(1, #server:requests())
   end)
 end)
