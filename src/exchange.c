@@ -100,6 +100,10 @@ static bool set_connection(CURL *easy, const struct transport_options *options) 
   failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->plain ? 0L : 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 60L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, 600L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* Or the end of a transfer would wait for a name server that does not answer. */
+  failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
   /* A libcurl without HTTP/2 refuses this, and does with HTTP/1.1. */
   (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   return failed == 0;
@@ -183,9 +187,10 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
 unsigned transport_sends(const struct exchange *exchange) {
   long bytes = 0;
   if (exchange->sends == 0)
-    return 0;
+    return exchange->abandoned ? 1 : 0;
   curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &bytes);
-  return bytes > 0 || exchange->headers.lines.length > 0 ? exchange->sends : 0;
+  bool left = bytes > 0 || exchange->headers.lines.length > 0 || exchange->abandoned;
+  return left ? exchange->sends : 0;
 }
 
 static enum fault exchange_fault(const struct exchange *exchange, unsigned sends) {
@@ -215,8 +220,6 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
 
 void transport_answer(struct exchange *exchange, struct answer *answer) {
   *answer = (struct answer){.sends = transport_sends(exchange), .headers = &exchange->headers};
-  if (exchange->abandoned && answer->sends == 0)
-    answer->sends = 1; /* the parent may be sending it by now */
   answer->fault = exchange_fault(exchange, answer->sends);
   answer->body = buffer_text(&exchange->body);
   answer->body_length = exchange->body.length;

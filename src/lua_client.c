@@ -36,7 +36,7 @@ static void orphan_calls(const struct ring_link *ring) {
 }
 
 void lua_client_release(struct client *client) {
-  client->closed = true;
+  client->closed = client->released = true;
   orphan_calls(&client->ready);
   orphan_calls(&client->started);
   orphan_calls(&client->untold);
@@ -60,7 +60,7 @@ static int collect_client(lua_State *L) {
 /* Lua: client:close(). Calls in flight end as canceled, each with a true outcome. May be called
  * twice. */
 static int client_close(lua_State *L) {
-  if (check_client(L, 1)->closed || engine_close(L, 1))
+  if (check_client(L, 1)->released || engine_close(L, 1))
     return 0;
   return lua_error(L);
 }
@@ -233,21 +233,26 @@ static int client_begin(lua_State *L) {
 #define SHORTEST_STEP 1e-4
 
 /* Lua: client:advance([seconds[, budget]]) -> number of unfinished calls. Waits at most `seconds`
- * (none: not at all), and works for `budget` seconds, by default no shorter than it may wait. */
+ * (none: not at all), and works for `budget` seconds, by default no shorter than it may wait.
+ * Within a callback it does nothing. */
 static int client_advance(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
   double seconds = luaL_optnumber(L, 2, 0);
   double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
-  engine_check_idle(L, client);
-  if (!engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
+  if (client->busy == 0 && !engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
     return lua_error(L);
   lua_pushinteger(L, (lua_Integer)client->unfinished);
   return 1;
 }
 
-/* Lua: client:step([seconds]). The same, but it raises what a callback has raised, once. */
+/* Lua: client:step([seconds]). The same, but it raises within a callback, and what a callback has
+ * raised, once, even if it was within close(). */
 static int client_step(lua_State *L) {
+  const struct client *client = check_client(L, 1);
   lua_settop(L, 2);
+  if (client->closed)
+    lua_callback_raise(L, 1);
+  engine_check_idle(L, client);
   client_advance(L);
   lua_callback_raise(L, 1);
   return 1;

@@ -87,6 +87,7 @@ struct client {
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
   bool in_on_attempt;
   bool closed; /* for the user; what it holds is released when it is not busy */
+  bool released;
 };
 
 /* The client at `index`. Raises when it is something else, or closed. */

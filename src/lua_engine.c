@@ -41,6 +41,19 @@ static void make_ready(struct call *call) {
     timers_clear(&client->timers, &call->timer);
 }
 
+static void doubt(const struct ring_link *ring) {
+  for (struct ring_link *link = ring->next; link != ring; link = link->next)
+    ((struct call *)(void *)link)->doubt = true;
+}
+
+/* After a fork the parent has the same calls: whether it sends them is not known here. */
+static void notice_fork(struct client *client) {
+  if (!client->transport || !transport_renew(client->transport))
+    return;
+  doubt(&client->ready);
+  doubt(&client->started);
+}
+
 /* Keeps the call on top of the stack from the collector. */
 static void anchor(lua_State *L, int client_index, struct call *call) {
   compat_getstore(L, client_index);
@@ -57,6 +70,7 @@ static void wake_host(const struct client *client) {
 
 void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refused) {
   struct client *client = call->client;
+  notice_fork(client);
   if (!refused) {
     if (!timers_reserve(&client->timers, client->unfinished + 1))
       luaL_error(L, "not enough memory");
@@ -184,6 +198,7 @@ static bool end_attempt(lua_State *L, int client_index, struct call *call, enum 
 bool engine_cancel(lua_State *L, int client_index, struct call *call, const char *reason) {
   if (call->state == CALL_DONE || call->settling)
     return true;
+  notice_fork(call->client);
   wake_host(call->client);
   return end_attempt(L, client_index, call, FAULT_CANCELED, reason);
 }
@@ -209,7 +224,8 @@ static bool start_attempt(lua_State *L, int client_index, struct call *call) {
   engine_aim(call);
   call->exchange = transport_start(call->client->transport, &call->request, call);
   if (!call->exchange)
-    return end_attempt(L, client_index, call, FAULT_SETUP, "not enough memory to send the request");
+    return end_attempt(L, client_index, call, FAULT_SETUP,
+                       "not enough memory or descriptors to send the request");
   engine_carry(call);
   return true;
 }
@@ -293,6 +309,7 @@ static void wait_for_time(double seconds) {
 bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
   double end = clock_seconds() + budget;
+  notice_fork(client);
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
       !fire_timers(L, client_index, end) || !start_ready(L, client_index, end))
     return false;

@@ -80,7 +80,10 @@ static void push_decoded(lua_State *L, int store, const struct answer *answer) {
   lua_pushlstring(L, answer->body, answer->body_length);
   /* lua-cjson takes a zero byte for the end of the text. */
   bool whole = !memchr(answer->body, 0, answer->body_length);
-  if (lua_pcall(L, 1, 1, 0) != 0 || !lua_istable(L, -1) || !whole) {
+  int status = lua_pcall(L, 1, 1, 0);
+  if (status == LUA_ERRMEM)
+    lua_error(L); /* which says nothing about the answer: the next step reads it again */
+  if (status != 0 || !lua_istable(L, -1) || !whole) {
     lua_pop(L, 1);
     lua_pushnil(L);
     return;

@@ -7,6 +7,7 @@
 #include "ring.h"
 #include "sigpipe.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +15,20 @@
 
 enum {
   MOST_EVENTS = 16,         /* asked of the poller at once */
+  NO_HANDLES_PAUSE = 10,    /* milliseconds until they are tried for again */
   KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
   OLDEST_LIBCURL = 0x075500 /* 7.85.0: CURLOPT_PROTOCOLS_STR */
 };
 
 struct transport {
-  CURLM *multi;
+  CURLM *multi; /* NULL when it could not be had after a fork */
   struct poller poller;
   pid_t pid;                                  /* of the process that may use the handles */
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
   bool raises_sigpipe;
+  bool has_descriptor;              /* that somebody has asked for */
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
 };
@@ -74,19 +77,31 @@ static int on_timer(CURLM *multi, long milliseconds, void *user) {
   return 0;
 }
 
+static bool set_multi(CURLM *multi, struct transport *transport) {
+  int failed = 0;
+  failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_watch);
+  failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, transport);
+  failed |= curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  failed |= curl_multi_setopt(multi, CURLMOPT_TIMERDATA, transport);
+  return failed == 0;
+}
+
+/* Once it has failed, for lack of descriptors after a fork, it is tried again whenever there is
+ * something to do. */
 static bool open_handles(struct transport *transport) {
-  transport->pid = getpid();
-  transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
+  if (transport->multi)
+    return true;
   transport->due = -1;
   transport->multi = curl_multi_init();
-  if (!poller_open(&transport->poller) || !transport->multi)
-    return false;
-  int failed = 0;
-  failed |= curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
-  failed |= curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport);
-  failed |= curl_multi_setopt(transport->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  failed |= curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport);
-  return failed == 0;
+  if (transport->multi && poller_open(&transport->poller) &&
+      set_multi(transport->multi, transport) &&
+      (!transport->has_descriptor || poller_enable_wake(&transport->poller)))
+    return true;
+  if (transport->multi)
+    curl_multi_cleanup(transport->multi);
+  transport->multi = NULL;
+  poller_close(&transport->poller);
+  return false;
 }
 
 static bool keep_text(char **own, const char **text) {
@@ -112,6 +127,8 @@ struct transport *transport_new(const struct transport_options *options) {
   ring_init(&transport->finished);
   ring_init(&transport->idle);
   transport->poller = (struct poller){.descriptor = -1, .waker = -1};
+  transport->pid = getpid();
+  transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
   if (keep_options(transport, options) && open_handles(transport))
     return transport;
   transport_free(transport);
@@ -133,15 +150,16 @@ static void abandon(struct transport *transport, struct ring_link *ring) {
   }
 }
 
-static void renew_after_fork(struct transport *transport) {
+bool transport_renew(struct transport *transport) {
   if (transport->pid == getpid())
-    return;
+    return false;
+  transport->pid = getpid();
   abandon(transport, &transport->in_flight);
   abandon(transport, &transport->idle);
-  bool wakes = transport->poller.waker >= 0;
   poller_close(&transport->poller);
-  if (open_handles(transport) && wakes)
-    poller_enable_wake(&transport->poller);
+  transport->multi = NULL;
+  open_handles(transport);
+  return true;
 }
 
 static void discard_ring(struct transport *transport, struct ring_link *ring) {
@@ -166,8 +184,7 @@ static void close_handles(struct transport *transport) {
 void transport_free(struct transport *transport) {
   struct sigpipe_guard guard;
   sigpipe_block(&guard, transport->raises_sigpipe);
-  if (transport->multi)
-    renew_after_fork(transport);
+  transport_renew(transport);
   close_handles(transport);
   sigpipe_restore(&guard);
   for (size_t i = 0; i < OWN_TEXTS; i++)
@@ -221,7 +238,8 @@ static bool tell_time(struct transport *transport) {
 struct exchange *transport_start(struct transport *transport, const struct request *request,
                                  void *owner) {
   struct sigpipe_guard guard;
-  renew_after_fork(transport);
+  if (!open_handles(transport))
+    return NULL;
   struct exchange *exchange = take_idle(transport);
   if (!exchange)
     return NULL;
@@ -241,7 +259,10 @@ struct exchange *transport_start(struct transport *transport, const struct reque
 /* What is due comes first: the answer to what it sends may then be waited for in the same step. */
 void transport_step(struct transport *transport, double seconds, double end) {
   struct sigpipe_guard guard;
-  renew_after_fork(transport);
+  if (!open_handles(transport)) {
+    poll(NULL, 0, NO_HANDLES_PAUSE);
+    return;
+  }
   sigpipe_block(&guard, transport->raises_sigpipe);
   while (tell_time(transport) && clock_seconds() < end)
     ;
@@ -271,7 +292,7 @@ void transport_release(struct transport *transport, struct exchange *exchange) {
     ring_insert(&transport->idle, &exchange->link);
     return;
   }
-  renew_after_fork(transport);
+  transport_renew(transport);
   ring_remove(&exchange->link);
   sigpipe_block(&guard, transport->raises_sigpipe);
   if (exchange->in_flight)
@@ -290,8 +311,9 @@ double transport_timeout(const struct transport *transport) {
 }
 
 int transport_descriptor(struct transport *transport) {
-  renew_after_fork(transport);
-  return poller_enable_wake(&transport->poller) ? transport->poller.descriptor : -1;
+  transport->has_descriptor = true;
+  bool opened = open_handles(transport) && poller_enable_wake(&transport->poller);
+  return opened ? transport->poller.descriptor : -1;
 }
 
 void transport_wake(const struct transport *transport) {

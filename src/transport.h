@@ -38,6 +38,11 @@ struct transport *transport_new(const struct transport_options *options);
 /* Ends everything that is in flight, at once. */
 void transport_free(struct transport *transport);
 
+/* Looks whether the process was forked since the last time. Then the handles are the parent's: it
+ * leaves them alone, ends what was in flight without an answer, and returns true. To be called
+ * before anything is started, moved or released. */
+bool transport_renew(struct transport *transport);
+
 /* Begins to put a request on the wire; steps move it on. NULL when memory is short. */
 struct exchange *transport_start(struct transport *transport, const struct request *request,
                                  void *owner);
@@ -53,7 +58,8 @@ void *transport_finished(const struct transport *transport);
 /* How an exchange ended. The answer points into the exchange. */
 void transport_answer(struct exchange *exchange, struct answer *answer);
 
-/* How often an exchange, ended or not, has gone onto the wire. */
+/* How often an exchange, ended or not, has gone onto the wire; after a fork once at least, since
+ * the parent may be sending it by now. */
 unsigned transport_sends(const struct exchange *exchange);
 
 /* Gives an exchange back; one that is still in flight is aborted, with its connection. */
@@ -67,8 +73,7 @@ double transport_timeout(const struct transport *transport);
  * there is none to be had. Another one after a fork. */
 int transport_descriptor(struct transport *transport);
 
-/* Makes that descriptor, if it was asked for, readable until the next step. After a fork it is the
- * parent's that becomes so, which does no harm. */
+/* Makes that descriptor, if it was asked for, readable until the next step. */
 void transport_wake(const struct transport *transport);
 
 #pragma GCC visibility pop
