@@ -308,8 +308,8 @@ static void wait_for_time(double seconds) {
 /* What is there already comes first: so much makes room for the calls that are ready. */
 bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
-  double end = clock_seconds() + budget;
   notice_fork(client);
+  double end = clock_seconds() + budget;
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
       !fire_timers(L, client_index, end) || !start_ready(L, client_index, end))
     return false;
