@@ -153,6 +153,7 @@ static void open_transport(lua_State *L, struct client *client) {
   struct transport_options settings = {.ca_file = options->ca_file.data,
                                        .proxy = options->proxy.data,
                                        .unix_socket = options->unix_socket.data,
+                                       .connections = (long)options->max_in_flight,
                                        .plain = options->api_base.data[4] == ':'};
   client->transport = transport_new(&settings);
   if (!client->transport)

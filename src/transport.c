@@ -83,6 +83,8 @@ static bool set_multi(CURLM *multi, struct transport *transport) {
   failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, transport);
   failed |= curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
   failed |= curl_multi_setopt(multi, CURLMOPT_TIMERDATA, transport);
+  /* Or libcurl closes good connections when a burst of requests is over. */
+  failed |= curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, transport->options.connections);
   return failed == 0;
 }
 

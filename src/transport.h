@@ -12,6 +12,7 @@ struct transport_options {
   const char *ca_file;     /* NULL: the system's certificates */
   const char *proxy;       /* NULL: none; the environment is never asked */
   const char *unix_socket; /* NULL: TCP */
+  long connections;        /* kept at most, for further requests */
   bool plain; /* http:// is allowed (the caller has seen to it that the host is loopback) */
 };
 
