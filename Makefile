@@ -124,6 +124,9 @@ CPPCHECK = cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
   --enable=warning,style,performance,portability --suppress=missingIncludeSystem \
   --suppress=constParameter
 
+OTHER_C = $(wildcard bench/*.c examples/embed/*.c spec/support/*.c)
+OTHER_H = $(wildcard bench/*.h examples/embed/*.h)
+
 SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* spec/support/* $(wildcard examples/* examples/*/* bench/*) 2>/dev/null)
 
 lint:
@@ -131,13 +134,13 @@ lint:
 	$(MAKE) --no-print-directory lint-all
 
 lint-all:
-	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) bench/bare.c
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(OTHER_C) $(OTHER_H)
 	luacheck --quiet .
-	$(CPPCHECK) src bench
-	clang-tidy --quiet $(SOURCES) bench/bare.c -- -std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)
+	$(CPPCHECK) src bench examples/embed spec/support
+	clang-tidy --quiet $(SOURCES) $(OTHER_C) -- -std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)
 	shellcheck $(SCRIPTS)
 
 format:
-	clang-format -i $(SOURCES) $(HEADERS) bench/bare.c
+	clang-format -i $(SOURCES) $(HEADERS) $(OTHER_C) $(OTHER_H)
 
 -include bench/bench.mk

@@ -120,6 +120,17 @@ describe("within on_done", function()
     assert.equal(5, told)
   end)
 
+  it("a call that is refused counts as unfinished for step until it was told", function()
+    local client, told = payments.client(playing()), 0
+    local function again()
+      told = told + 1
+      if told < 5 then client:start("report_payment", REFUSED, { on_done = again }) end
+    end
+    again()
+    while client:step() > 0 do end -- luacheck: ignore 542
+    assert.equal(5, told)
+  end)
+
   it("a call with refused data may be started for ever: each step comes to its end", function()
     local client, told = payments.client(playing()), 0
     local function again()
@@ -196,6 +207,17 @@ describe("what a callback raises", function()
       assert.equal("pr_1", client:report_payment(PAYMENT).id)
     end)
   end
+
+  it("leaves work for the next step, as long as there is more of it", function()
+    local client = payments.client(playing())
+    for i = 1, 3 do client:start("report_payment", REFUSED, { on_done = function() error(i, 0) end }) end
+    local seen = {}
+    while client:timeout() do
+      assert.equal(0, client:timeout())
+      seen[#seen + 1] = select(2, pcall(client.step, client))
+    end
+    assert.same({ 1, 2, 3 }, seen)
+  end)
 
   it("comes out of as many steps as there were errors, in order", function()
     local client = payments.client(playing())

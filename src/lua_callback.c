@@ -24,6 +24,7 @@ static void keep_for_step(lua_State *L, int client) {
   lua_pushvalue(L, error);
   lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
   lua_settop(L, error);
+  ((struct client *)lua_touserdata(L, client))->raised++;
 }
 
 /* Keeps the error on top of the stack for the response, which is there once the call is done. */
@@ -92,14 +93,13 @@ int lua_callback_tell(lua_State *L) {
   return 0;
 }
 
-void lua_callback_raise(lua_State *L, int client) {
-  compat_getstore(L, client);
-  lua_getfield(L, -1, "raised");
-  int raised = lua_gettop(L), count = (int)lua_rawlen(L, raised);
-  if (count == 0) {
-    lua_pop(L, 2);
+void lua_callback_raise(lua_State *L, int client_index) {
+  struct client *client = lua_touserdata(L, client_index);
+  if (client->raised == 0)
     return;
-  }
+  compat_getstore(L, client_index);
+  lua_getfield(L, -1, "raised");
+  int raised = lua_gettop(L), count = (int)client->raised--;
   lua_rawgeti(L, raised, 1);
   for (int i = 1; i <= count; i++) { /* the others move up, the last one becomes nil */
     lua_rawgeti(L, raised, i + 1);

@@ -233,16 +233,16 @@ static int client_begin(lua_State *L) {
 /* Seconds that a step works when nothing else is said, so that its host can go on. */
 #define SHORTEST_STEP 1e-4
 
-/* Lua: client:advance([seconds[, budget]]) -> number of unfinished calls. Waits at most `seconds`
- * (none: not at all), and works for `budget` seconds, by default no shorter than it may wait.
- * Within a callback it does nothing. */
+/* Lua: client:advance([seconds[, budget]]) -> number of calls that are unfinished, or whose on_done
+ * is due. Waits at most `seconds` (none: not at all), and works for `budget` seconds, by default no
+ * shorter than it may wait. Within a callback it does nothing. */
 static int client_advance(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
   double seconds = luaL_optnumber(L, 2, 0);
   double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
   if (client->busy == 0 && !engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
     return lua_error(L);
-  lua_pushinteger(L, (lua_Integer)client->unfinished);
+  lua_pushinteger(L, (lua_Integer)(client->unfinished + ring_size(&client->untold)));
   return 1;
 }
 
@@ -279,9 +279,12 @@ static int client_events(lua_State *L) {
   return 1;
 }
 
-/* Lua: client:timeout() -> seconds until a step has something to do of itself | nil. */
+/* Lua: client:timeout([calls]) -> seconds until a step has something to do of itself | nil.
+ * `calls`: only for calls, and not to raise what a callback has raised. */
 static int client_timeout(lua_State *L) {
-  double seconds = engine_timeout(lua_check_open_client(L, 1));
+  const struct client *client = lua_check_open_client(L, 1);
+  bool raises = client->raised > 0 && !lua_toboolean(L, 2);
+  double seconds = raises ? 0 : engine_timeout(client);
   if (seconds < 0)
     lua_pushnil(L);
   else

@@ -85,6 +85,7 @@ struct client {
   struct timers timers;        /* of all calls that are not done */
   size_t on_wire, unfinished;
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
+  size_t raised; /* errors of callbacks that no step has raised yet */
   bool in_on_attempt;
   bool closed; /* for the user; what it holds is released when it is not busy */
   bool released;

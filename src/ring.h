@@ -31,6 +31,13 @@ static inline void ring_insert(struct ring_link *place, struct ring_link *link) 
   place->previous = link;
 }
 
+static inline size_t ring_size(const struct ring_link *head) {
+  size_t size = 0;
+  for (const struct ring_link *link = head->next; link != head; link = link->next)
+    size++;
+  return size;
+}
+
 /* The first element, or NULL. */
 static inline void *ring_first(const struct ring_link *head) {
   return head->next == head ? NULL : head->next;

@@ -98,7 +98,7 @@ local function carry(self, only, beyond)
 end
 
 local function pause(self)
-  local seconds = self.core:timeout() or LONGEST_SLEEP
+  local seconds = self.core:timeout(true) or LONGEST_SLEEP
   return seconds < LONGEST_SLEEP and seconds or LONGEST_SLEEP
 end
 
@@ -295,14 +295,15 @@ end
 -- Raises on a closed client, and from within a callback; and, once each, what on_done or on_attempt has raised for
 -- calls made by start. All calls go on all the same.
 ---@param seconds number|nil nothing is waited for without it
----@return integer unfinished how many calls are not done
+---@return integer unfinished how many calls are not done, or have an on_done that is due
 function Client:step(seconds)
   carry(self)
   return self.core:step(seconds)
 end
 
 --- The descriptor to wait on in an event loop: it is readable when there is work for step. With `events` and `timeout`
--- it makes the client an object that cqueues can poll. Ask anew after a fork.
+-- it makes the client an object that cqueues can poll. Ask anew after a fork. Before the client is closed, take the
+-- descriptor out of the loop (`cqueues.cancel(client:pollfd())`).
 --
 -- Raises on a closed client, and when the system has no descriptor left.
 ---@return integer|nil descriptor nil with a transport of your own: there are only the timeouts then
