@@ -242,7 +242,8 @@ static int client_advance(lua_State *L) {
   double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
   if (client->busy == 0 && !engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
     return lua_error(L);
-  lua_pushinteger(L, (lua_Integer)(client->unfinished + ring_size(&client->untold)));
+  size_t unfinished = client->unfinished + ring_size(&client->untold);
+  lua_pushinteger(L, (lua_Integer)unfinished);
   return 1;
 }
 

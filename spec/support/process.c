@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -95,11 +96,12 @@ static int process_limit_descriptors(lua_State *L) {
 
 /* limit_memory(more): so many bytes on top of what the process has now; without: no limit. */
 static int process_limit_memory(lua_State *L) {
-  unsigned long pages = 0;
+  char line[128] = "";
   struct rlimit limit;
   FILE *file = fopen("/proc/self/statm", "r");
-  if (!file || fscanf(file, "%lu", &pages) != 1)
+  if (!file || !fgets(line, sizeof line, file))
     return luaL_error(L, "/proc/self/statm cannot be read");
+  unsigned long pages = strtoul(line, NULL, 10);
   fclose(file);
   getrlimit(RLIMIT_AS, &limit);
   limit.rlim_cur = limit.rlim_max;
@@ -139,7 +141,7 @@ static int process_default_sigpipe(lua_State *L) {
 static int process_heap(lua_State *L) {
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
   struct mallinfo2 info = mallinfo2();
-  return give(L, (lua_Integer)(info.uordblks + info.hblkhd));
+  return give(L, (lua_Integer)info.uordblks + (lua_Integer)info.hblkhd);
 #else
   return give(L, 0);
 #endif

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <time.h>
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the header's are reserved */
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **result) {
   int (*resolve)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = NULL;

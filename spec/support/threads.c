@@ -62,9 +62,9 @@ int main(int count, char **arguments) {
   if (count != 5)
     return 2;
   url = arguments[1];
-  int most = atoi(arguments[2]);
-  states = atoi(arguments[3]);
-  rounds = atoi(arguments[4]);
+  int most = (int)strtol(arguments[2], NULL, 10);
+  states = (int)strtol(arguments[3], NULL, 10);
+  rounds = (int)strtol(arguments[4], NULL, 10);
   if (most > MOST || states > MOST)
     return 2;
   for (int i = 0; i < most; i++)
