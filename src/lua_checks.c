@@ -16,10 +16,7 @@ static bool write_text(struct walk *walk) {
   return true;
 }
 
-static bool check_length(struct walk *walk, size_t max_length) {
-  long characters;
-  if (!walk_check_text(walk, -1, &characters))
-    return false;
+static bool check_count(struct walk *walk, long characters, size_t max_length) {
   if (max_length == 0 || (size_t)characters <= max_length)
     return true;
   walk_fault(walk, "expected at most ");
@@ -27,6 +24,11 @@ static bool check_length(struct walk *walk, size_t max_length) {
   buffer_append_text(walk->message, " characters, got ");
   buffer_append_integer(walk->message, characters);
   return false;
+}
+
+static bool check_length(struct walk *walk, size_t max_length) {
+  long characters;
+  return walk_check_text(walk, -1, &characters) && check_count(walk, characters, max_length);
 }
 
 /* An empty string clears a field, and a field that must be there cannot be cleared. */
@@ -164,10 +166,7 @@ static bool check_metadata_value(struct walk *walk) {
 static bool check_metadata_key(struct walk *walk, const struct table_key *key) {
   if (memchr(key->name, '[', key->length) || memchr(key->name, ']', key->length))
     return walk_fault(walk, "metadata names may not contain [ or ]");
-  lua_pushlstring(walk->L, key->name, key->length);
-  bool right = check_length(walk, METADATA_MAX_KEY_LENGTH);
-  lua_pop(walk->L, 1);
-  return right;
+  return check_count(walk, key->characters, METADATA_MAX_KEY_LENGTH);
 }
 
 static bool check_metadata_pair(struct walk *walk, const struct table_key *key,

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_BYTES = 40 }; /* of a string in a message */
+enum {
+  SHOWN_BYTES = 40, /* of a string in a message */
+  FEW_KEYS = 16     /* of a table that are sorted on the C stack */
+};
 
 #define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
 
@@ -163,11 +166,10 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (left->length > right->length) - (left->length < right->length);
 }
 
-/* Pushes a userdata that holds the string keys of the table on top, sorted. Their text lives as
- * long as the table does. */
-static struct table_key *push_sorted_keys(lua_State *L, size_t count) {
+/* Takes the string keys of the table under the top of the stack, sorted. Their text lives as long
+ * as the table does. */
+static void sort_keys(lua_State *L, struct table_key *keys, size_t count) {
   size_t found = 0;
-  struct table_key *keys = lua_newuserdata(L, (count ? count : 1) * sizeof *keys);
   lua_pushnil(L);
   while (lua_next(L, -3)) {
     lua_pop(L, 1);
@@ -177,16 +179,15 @@ static struct table_key *push_sorted_keys(lua_State *L, size_t count) {
     }
   }
   qsort(keys, found, sizeof *keys, compare_keys);
-  return keys;
 }
 
-static bool visit_name(struct walk *walk, const struct table_key *key, walk_visitor *visit,
+static bool visit_name(struct walk *walk, struct table_key *key, walk_visitor *visit,
                        const void *context) {
   if (!walk_enter_key(walk, key->name, key->length))
     return false;
   lua_pushlstring(walk->L, key->name, key->length);
   /* An empty name would be written as a place in a list: [] */
-  bool right = walk_check_text(walk, -1, NULL) &&
+  bool right = walk_check_text(walk, -1, &key->characters) &&
                (key->length > 0 || walk_fault(walk, "expected a name that is not empty"));
   lua_rawget(walk->L, -3); /* the table lies under the sorted keys */
   right = right && visit(walk, key, context);
@@ -196,8 +197,13 @@ static bool visit_name(struct walk *walk, const struct table_key *key, walk_visi
 }
 
 bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const void *context) {
+  struct table_key few[FEW_KEYS], *keys = few;
   bool right = true;
-  const struct table_key *keys = push_sorted_keys(walk->L, count);
+  if (count <= FEW_KEYS)
+    lua_pushnil(walk->L);
+  else
+    keys = lua_newuserdata(walk->L, count * sizeof *keys);
+  sort_keys(walk->L, keys, count);
   for (size_t i = 0; i < count && right; i++)
     right = visit_name(walk, &keys[i], visit, context);
   lua_pop(walk->L, 1);

@@ -61,6 +61,7 @@ enum table_shape walk_shape(struct walk *walk, int index, size_t *count);
 struct table_key {
   const char *name;
   size_t length;
+  long characters; /* known when it is visited */
 };
 
 /* Called with the value of a name on top of the stack and the walk at its place. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "utf8.h"
 
+#include <stdint.h>
+#include <string.h>
+
 /* RFC 3629, section 4: the sequences by their first byte, and what the second one may be (which is
  * what excludes overlong forms, surrogates and code points above U+10FFFF). */
 static const struct {
@@ -27,10 +30,24 @@ static size_t sequence_length(const unsigned char *text, size_t left) {
   return 0;
 }
 
+/* Bytes at the beginning that are ASCII and not zero, eight at a time: most text is nothing else.
+ */
+static size_t ascii_prefix(const char *text, size_t length) {
+  const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+  size_t i = 0;
+  for (uint64_t word; i + sizeof word <= length; i += sizeof word) {
+    memcpy(&word, text + i, sizeof word);
+    if ((word | (word - ones)) & tops) /* not ASCII, or maybe a zero */
+      break;
+  }
+  return i;
+}
+
 long utf8_length(const char *text, size_t length) {
   const unsigned char *bytes = (const unsigned char *)text;
-  long count = 0;
-  for (size_t i = 0; i < length; count++) {
+  size_t start = ascii_prefix(text, length);
+  long count = (long)start;
+  for (size_t i = start; i < length; count++) {
     if (bytes[i] == 0)
       return UTF8_HAS_NUL;
     size_t step = bytes[i] < 0x80 ? 1 : sequence_length(bytes + i, length - i);
