@@ -1,0 +1,233 @@
+--- The module in nginx's workers: handlers wait without keeping the worker from others, phases where nothing may yield,
+--- fork, reload, and the end of requests and workers with calls in flight.
+
+local files = require "spec.support.files"
+local nginx_client = require "spec.support.nginx_client"
+local servers = require "spec.support.servers"
+
+local eventually, playing = nginx_client.eventually, servers.playing
+
+local missing = nginx_client.missing()
+if missing then
+  pending("nginx: " .. missing)
+  return
+end
+
+describe("under nginx", function()
+  local running, held
+
+  setup(nginx_client.build)
+  teardown(servers.stop_all)
+
+  before_each(function() running, held = {}, files.temporary_directory() end)
+
+  -- Lets the upstream answer what it holds back.
+  local function release() files.write(held .. "/release", "") end
+
+  after_each(function()
+    release()
+    for _, nginx in ipairs(running) do
+      local faults, logs = nginx:finish()
+      assert.same({}, faults)
+      assert.is_nil(logs:find(nginx_client.KEY, 1, true))
+    end
+    files.remove(held)
+  end)
+
+  local function start(options)
+    local nginx = nginx_client.start(playing(), options)
+    running[#running + 1] = nginx
+    return nginx
+  end
+
+  -- An upstream that answers no request before release().
+  local function holding()
+    return playing { { hold = held .. "/release" } }
+  end
+
+  local function seen(upstream, count)
+    eventually(function() return #upstream:requests() >= count end, count .. " requests upstream")
+  end
+
+  -- How many different values there are of a field of the requests that the upstream saw.
+  local function distinct(upstream, field)
+    local values, count = {}, 0
+    for _, request in ipairs(upstream:requests()) do
+      local value = request[field] or request.header[field]
+      if not values[value] then values[value], count = true, count + 1 end
+    end
+    return count
+  end
+
+  local function count(answers, pattern)
+    local found = 0
+    for _, answer in pairs(answers) do
+      if answer:find(pattern) then found = found + 1 end
+    end
+    return found
+  end
+
+  local function location(name, code)
+    return ("location = /%s { content_by_lua_block { %s } }\n"):format(name, code)
+  end
+
+  describe("a worker", function()
+    it("serves others while 200 handlers wait for their reports", function()
+      local upstream = holding()
+      local nginx = start()
+      local group = nginx:start("/report", 200)
+      seen(upstream, 64)
+      assert.same({ "trivial", 200 }, { nginx:get "/trivial" })
+      assert.same({ 64, 0 }, { #upstream:requests(), count(group.answers(), "") }) -- max_in_flight; the others wait
+      release()
+      assert.equal(200, count(group.wait(), "^pr_1 "))
+      assert.same({ 200, 200 }, { #upstream:requests(), distinct(upstream, "idempotency-key") })
+      assert.is_true(#upstream:connections() <= 64)
+    end)
+
+    it("gives each of 200 handlers its own record", function()
+      local sandbox = servers.sandbox { delay = 0.1 }
+      local nginx = nginx_client.start({ url = sandbox.http }, {})
+      running[#running + 1] = nginx
+      local ids, different = {}, 0
+      for n, answer in ipairs(nginx:start("/report", 200).wait()) do
+        local id, order = answer:match "^(pr_%w+) (%d+) "
+        assert.equal(tostring(n), order, answer)
+        if not ids[id] then ids[id], different = true, different + 1 end
+      end
+      assert.equal(200, different)
+    end)
+
+    it("needs no option but where Stripe is, and not that in production", function()
+      local nginx = start { init = "plain = require 'payment_records'.new()", server = location("prepare", [[
+        ngx.print(plain:prepare("retrieve_payment_record", "pr_1").url)]]) }
+      assert.equal("https://api.stripe.com/v1/payment_records/pr_1", (nginx:get "/prepare"))
+    end)
+
+    it("keeps at most max_in_flight on the wire, and the others in order", function()
+      local upstream = holding()
+      local nginx = start { init = "client = inside.client { max_in_flight = 3 }" }
+      local group = nginx:start("/report", 8)
+      seen(upstream, 3)
+      nginx:get "/trivial"
+      assert.equal(3, #upstream:requests())
+      release()
+      assert.equal(8, count(group.wait(), "^pr_1 "))
+      assert.same({ 8, 3 }, { #upstream:requests(), #upstream:connections() })
+    end)
+
+    it("goes on when handlers make clients of their own, and drop them", function()
+      playing { {} }
+      local nginx = start { init = "dropped = setmetatable({}, { __mode = 'k' })", server = location("own", [[
+        local own = inside.client()
+        dropped[own] = true
+        ngx.print(inside.report(own))]]) .. location("forget", [[
+        local own = inside.client()
+        dropped[own] = true
+        inside.start(own)
+        own:step()]]) .. location("dropped", [[
+        collectgarbage() collectgarbage()
+        local count = 0
+        for _ in pairs(dropped) do count = count + 1 end
+        ngx.print(count)]]) }
+      assert.equal(20, count(nginx:start("/own", 20).wait(), "^pr_1 "))
+      nginx:start("/forget", 20).wait()
+      eventually(function() return nginx:get "/dropped" == "0" end, "the clients are collected")
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+    end)
+
+    it("does without a cache of Lua code: a state, and a client, for each request", function()
+      playing { {} }
+      local nginx = start { http = "lua_code_cache off;", expected = { "lua_code_cache is off" } }
+      assert.equal(5, count(nginx:start("/report", 5).wait(), "^pr_1 "))
+    end)
+  end)
+
+  describe("a phase", function()
+    it("that may yield waits without blocking", function()
+      local upstream = holding()
+      local nginx = start { server = [[
+        location = /access { access_by_lua_block { inside.try("access", client) ngx.exit(204) } }
+        location = /rewrite { rewrite_by_lua_block { inside.try("rewrite", client) ngx.exit(204) } }
+        location = /timer { content_by_lua_block {
+          assert(ngx.timer.at(0, function() inside.try("timer", client) end))
+          ngx.exit(204)
+        } }]] }
+      for i, phase in ipairs { "access", "rewrite", "timer" } do
+        nginx:start("/" .. phase)
+        seen(upstream, i)
+        assert.same({ "trivial", 200 }, { nginx:get "/trivial" })
+      end
+      release()
+      for _, phase in ipairs { "access", "rewrite", "timer" } do
+        assert.matches("^pr_1 " , nginx:note(phase))
+      end
+    end)
+
+    -- Each makes a call with the client `chosen`, and notes what came of it under its own name.
+    local UNYIELDING = {
+      init = [[chosen = client
+        if blocking then chosen = inside.client { sleep = false } end
+        inside.try("init", chosen)]],
+      http = [[
+        init_worker_by_lua_block { inside.try("init_worker", chosen) }
+        upstream balanced {
+          server 0.0.0.1;
+          balancer_by_lua_block { inside.try("balancer", chosen) ngx.exit(503) }
+        }]],
+      server = [[
+        location = /balanced { proxy_pass http://balanced; }
+        location = /phases {
+          set_by_lua_block $nothing { inside.try("set", chosen) return "" }
+          header_filter_by_lua_block { inside.try("header_filter", chosen) }
+          body_filter_by_lua_block { if ngx.arg[2] then inside.try("body_filter", chosen) end }
+          log_by_lua_block { inside.try("log", chosen) }
+          content_by_lua_block { ngx.print("a body to filter") }
+        }]],
+    }
+    local PHASES = { "init", "init_worker", "balancer", "set", "header_filter", "body_filter", "log" }
+
+    local function visited(init)
+      local nginx = start {
+        init = init .. UNYIELDING.init, http = UNYIELDING.http, server = UNYIELDING.server,
+      }
+      nginx:get "/balanced"
+      nginx:get "/phases"
+      return nginx
+    end
+
+    it("that may not yield gets an error that names it, and ngx.timer.at; nothing is sent", function()
+      local upstream = playing { {} }
+      local nginx = visited ""
+      for _, phase in ipairs(PHASES) do
+        assert.matches("block the nginx worker in the phase " .. phase .. ",.*ngx%.timer%.at", nginx:note(phase))
+      end
+      assert.equal(0, #upstream:requests())
+      assert.matches("^pr_1 ", (nginx:get "/report")) -- the same client
+      assert.equal(1, #upstream:requests())
+    end)
+
+    it("that may not yield blocks, when the client has sleep = false", function()
+      local upstream = playing { {} }
+      local nginx = visited "blocking = true "
+      for _, phase in ipairs(PHASES) do
+        assert.matches("^pr_1 ", nginx:note(phase))
+      end
+      assert.same({ #PHASES, #PHASES }, { #upstream:requests(), distinct(upstream, "idempotency-key") })
+    end)
+
+    it("that may not yield has the report made by a timer", function()
+      playing { {} }
+      local nginx = start { server = [[
+        location = /later {
+          log_by_lua_block {
+            local order = ngx.var.arg_order
+            assert(ngx.timer.at(0, function() inside.note("later", inside.report(client, order)) end))
+          }
+          return 204;
+        }]] }
+      nginx:get "/later?order=7"
+      assert.matches("^pr_1 ", nginx:note "later")
+    end)
+  end)
+end)
