@@ -230,4 +230,225 @@ describe("under nginx", function()
       assert.matches("^pr_1 ", nginx:note "later")
     end)
   end)
+
+  describe("a client made in init_by_lua", function()
+    -- A worker that blocks cannot take the next request: the other one does.
+    local BOTH = location("blocked", [[
+      ngx.print(ngx.worker.pid(), " ", inside.report(insisting), " ", inside.report(client))]])
+      .. location("other", [[
+      ngx.print(ngx.worker.pid(), " ", inside.report(insisting), " ", inside.report(client))]])
+
+    -- Uses both clients, `insisting` on blocking and `client`, in both workers.
+    local function used_in_both(nginx, upstream, earlier)
+      playing { { hold = held .. "/release" }, {} }
+      local blocked = nginx:start "/blocked"
+      seen(upstream, 1)
+      local answers = { (nginx:get "/other") }
+      release()
+      answers[2] = blocked.wait()[1]
+      local pids = {}
+      for i, answer in ipairs(answers) do
+        pids[i] = answer:match "^(%d+) pr_1 %S+ %S+ pr_1 "
+        assert(pids[i], answer)
+      end
+      assert.not_equal(pids[1], pids[2])
+      assert.same({ 4, 4, 4 }, {
+        #upstream:requests(), distinct(upstream, "idempotency-key"), distinct(upstream, "connection"),
+      })
+      for _, request in ipairs(upstream:requests()) do assert.is_nil(earlier[request.connection]) end
+    end
+
+    it("is used by all workers: each has connections of its own", function()
+      local upstream = playing { {} }
+      used_in_both(start { workers = 2, init = "insisting = inside.client { sleep = false }", server = BOTH }, upstream, {})
+    end)
+
+    it("may have made calls before the fork", function()
+      local upstream = playing { {} }
+      local nginx = start { workers = 2, server = BOTH, init = [[
+        insisting = inside.client { sleep = false }
+        inside.note("before", inside.report(insisting))
+        local call = inside.start(client)
+        while client:step(1) > 0 do end
+        inside.note("started", call:result().id)]] }
+      assert.matches("^pr_1 ", nginx:note "before")
+      assert.equal("pr_1", nginx:note "started")
+      local earlier = {}
+      for _, request in ipairs(upstream:requests()) do earlier[request.connection] = true end
+      used_in_both(nginx, upstream, earlier)
+    end)
+  end)
+
+  describe("a handler", function()
+    it("that ends because its client went away leaves the others alone; its report goes on", function()
+      local upstream = holding()
+      local nginx = start { server = [[
+        lua_check_client_abort on;
+        location = /abandoned { content_by_lua_block {
+          assert(ngx.on_abort(function() inside.note("abort", "seen") ngx.exit(499) end))
+          inside.report(client, "1", { on_done = function(record) inside.note("outcome", record.id) end })
+          inside.note("returned", "it went on")
+        } }]] }
+      local abandoned = nginx:start "/abandoned"
+      seen(upstream, 1)
+      local group = nginx:start("/report", 5)
+      seen(upstream, 6)
+      abandoned.leave()
+      assert.equal("seen", nginx:note "abort")
+      release()
+      assert.equal(5, count(group.wait(), "^pr_1 "))
+      assert.equal("pr_1", nginx:note "outcome")
+      assert.equal(404, select(2, nginx:get "/note?name=returned"))
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+      assert.equal(7, #upstream:requests())
+    end)
+
+    it("reports in light threads", function()
+      local upstream = holding()
+      local nginx = start { server = location("threads", [[
+        local threads, ids = {}, {}
+        for i = 1, 5 do threads[i] = ngx.thread.spawn(inside.report, client) end
+        for i = 1, 5 do ids[i] = select(2, ngx.thread.wait(threads[i])):match "^%S+" end
+        ngx.print(table.concat(ids, " "))]]) }
+      local group = nginx:start "/threads"
+      seen(upstream, 5) -- all at once
+      release()
+      assert.same({ "pr_1 pr_1 pr_1 pr_1 pr_1" }, group.wait())
+      assert.equal(5, distinct(upstream, "idempotency-key"))
+    end)
+
+    it("may kill a light thread that waits for its report, which goes on", function()
+      local upstream = holding()
+      local nginx = start { server = location("kill", [[
+        local killed = ngx.thread.spawn(inside.report, client, "1", {
+          on_done = function(record) inside.note("outcome", record.id) end,
+        })
+        local left = ngx.thread.spawn(inside.report, client)
+        ngx.sleep(0.01)
+        assert(ngx.thread.kill(killed))
+        inside.note("killed", coroutine.status(killed))
+        ngx.print(select(2, ngx.thread.wait(left)))]]) }
+      local group = nginx:start "/kill"
+      nginx:note "killed"
+      seen(upstream, 2)
+      release()
+      assert.matches("^pr_1 ", group.wait()[1])
+      assert.equal("pr_1", nginx:note "outcome")
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+    end)
+
+    it("reports from a coroutine of its own", function()
+      local upstream = holding()
+      local nginx = start { server = location("wrap", [[
+        local reports = coroutine.wrap(function()
+          coroutine.yield(inside.report(client))
+          return inside.report(client)
+        end)
+        ngx.print(reports(), " ", reports())]]) }
+      local group = nginx:start "/wrap"
+      seen(upstream, 1)
+      assert.same({ "trivial", 200 }, { nginx:get "/trivial" })
+      release()
+      assert.matches("^pr_1 %S+ %S+ pr_1 ", group.wait()[1])
+    end)
+
+    it("may start calls, and step until they are done, beside others that wait", function()
+      playing { { delay = 0.1 } }
+      local nginx = start { server = location("step", [[
+        local ids, calls = {}, {}
+        for i = 1, 5 do
+          calls[i] = inside.start(client, { on_done = function(record) ids[i] = record.id end })
+        end
+        while client:step() > 0 do ngx.sleep(0.001) end
+        ngx.print(table.concat(ids, " "), " ", calls[5]:result().id)]]) }
+      local others = nginx:start("/report", 5)
+      for _, answer in ipairs(nginx:start("/step", 5).wait()) do
+        assert.equal("pr_1 pr_1 pr_1 pr_1 pr_1 pr_1", answer)
+      end
+      assert.equal(5, count(others.wait(), "^pr_1 "))
+    end)
+
+    it("gets what on_done raises from step, once; the others are not harmed", function()
+      local upstream = holding()
+      local nginx = start { server = location("raise", [[
+        local raised, call = 0, inside.start(client, { on_done = function() error("of the callback", 0) end })
+        repeat
+          local stepped, message = pcall(client.step, client)
+          if not stepped then
+            assert(message:find "of the callback", message)
+            raised = raised + 1
+          end
+          ngx.sleep(0.001)
+        until call:done() and raised > 0
+        assert(pcall(client.step, client))
+        ngx.print(raised, " ", call:result().id)]]) }
+      local others, group = nginx:start("/report", 5), nginx:start "/raise"
+      seen(upstream, 6)
+      release()
+      assert.same({ "1 pr_1" }, group.wait())
+      assert.equal(5, count(others.wait(), "^pr_1 "))
+    end)
+  end)
+
+  describe("with calls in flight", function()
+    -- Two reports, the second in a worker that is on its way out, and one by a timer.
+    local TWICE = location("twice", [[
+        local first = inside.report(client)
+        ngx.print(tostring(ngx.worker.exiting()), " ", first, " ", inside.report(client))]])
+      .. location("timer", [[
+        assert(ngx.timer.at(0, function() inside.note("timer", inside.report(client)) end))
+        ngx.exit(204)]])
+
+    local function in_flight(upstream, nginx)
+      local group = nginx:start("/twice", 10)
+      nginx:get "/timer"
+      seen(upstream, 11)
+      return group
+    end
+
+    it("a reload lets handlers and timers finish, in the old worker", function()
+      local upstream = holding()
+      local nginx = start { server = TWICE }
+      local group, old = in_flight(upstream, nginx), nginx:get "/worker"
+      nginx:signal "HUP"
+      eventually(function() return nginx:get "/worker" ~= old end, "a new worker")
+      release()
+      assert.equal(10, count(group.wait(), "^true pr_1 %S+ %S+ pr_1 "))
+      assert.matches("^pr_1 ", nginx:note "timer")
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+      eventually(function() return not files.shell(("kill -0 %s 2>/dev/null"):format(old)) end, "the old worker ends")
+      assert.equal(22, distinct(upstream, "idempotency-key"))
+    end)
+
+    it("quitting lets handlers and timers finish", function()
+      local upstream = holding()
+      local nginx = start { server = TWICE }
+      local group = in_flight(upstream, nginx)
+      nginx:signal "QUIT"
+      files.shell "sleep 0.2"
+      release()
+      assert.equal(10, count(group.wait(), "^true pr_1 %S+ %S+ pr_1 "))
+      assert.equal(0, nginx:wait())
+      assert.same({ 21, 21 }, { #upstream:requests(), distinct(upstream, "idempotency-key") })
+    end)
+
+    it("termination ends workers at once, and none crashes", function()
+      local upstream = holding()
+      local nginx = start { server = TWICE, workers = 2 }
+      in_flight(upstream, nginx)
+      nginx:signal "TERM"
+      assert.equal(0, nginx:wait())
+    end)
+  end)
+
+  it("the API key is in no log, not even in one for debugging", function()
+    playing { {}, { status = 401, body = '{"error":{"message":"no"}}' }, { fault = "reset" } }
+    local nginx = start { log_level = "debug", server = location("log", [[
+      ngx.log(ngx.WARN, tostring(client), inside.report(client))
+      ngx.say(inside.report(client))]]) }
+    for _ = 1, 3 do
+      local answer = nginx:get "/log"
+      assert.is_nil(answer:find(nginx_client.KEY, 1, true))
+    end
+  end) -- after_each looks into the logs
 end)
