@@ -136,6 +136,39 @@ describe("under nginx", function()
       assert.matches("^pr_1 ", (nginx:get "/report"))
     end)
 
+    it("tries again, and ends what takes too long, with nobody else to step", function()
+      local upstream = playing { { status = 503, body = "" }, {}, { hold = held .. "/release" } }
+      local nginx = start { init = "client = inside.client { max_retries = 1, deadline = 2 }" }
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+      assert.matches("^timeout_error unknown: ", (nginx:get "/report"))
+      assert.equal(2, distinct(upstream, "idempotency-key"))
+    end)
+
+    it("lets handlers wait for a transport that yields", function()
+      local nginx = start { init = [[
+        local carry = require("payment_records.sandbox").new():transport()
+        client = inside.client { transport = function(request)
+          ngx.sleep(0.1)
+          return carry(request)
+        end }]] }
+      for n, answer in ipairs(nginx:start("/report", 10).wait()) do
+        assert.matches("^pr_%w+ " .. n .. " ", answer)
+      end
+    end)
+
+    it("tells every handler that waits when the client is closed", function()
+      local upstream = holding()
+      local nginx = start { init = "client = inside.client { max_in_flight = 3 }", server = location("close", [[
+        client:close()
+        ngx.print("closed")]]) }
+      local group = nginx:start("/report", 5)
+      seen(upstream, 3)
+      assert.equal("closed", (nginx:get "/close"))
+      local answers = group.wait()
+      assert.equal(3, count(answers, "^canceled_error unknown: "))
+      assert.equal(2, count(answers, "^canceled_error not_sent: "))
+    end)
+
     it("does without a cache of Lua code: a state, and a client, for each request", function()
       playing { {} }
       local nginx = start { http = "lua_code_cache off;", expected = { "lua_code_cache is off" } }
@@ -303,6 +336,20 @@ describe("under nginx", function()
       assert.equal(7, #upstream:requests())
     end)
 
+    it("that ends leaves its report to go on, even if nobody else waits", function()
+      local upstream = holding()
+      local nginx = start { server = location("leave", [[
+        ngx.thread.spawn(inside.report, client, "1", {
+          on_done = function(record) inside.note("outcome", record.id) end,
+        })
+        ngx.sleep(0.01)
+        ngx.exit(204)]]) }
+      assert.equal(204, select(2, nginx:get "/leave"))
+      seen(upstream, 1)
+      release()
+      assert.equal("pr_1", nginx:note "outcome")
+    end)
+
     it("reports in light threads", function()
       local upstream = holding()
       local nginx = start { server = location("threads", [[
@@ -406,12 +453,18 @@ describe("under nginx", function()
       return group
     end
 
+    -- Waits until the worker knows that it has to go. It takes no connection any more then.
+    local function leave(nginx, signal)
+      nginx:signal(signal)
+      eventually(function() return nginx:log():find "gracefully shutting down" end, "the worker knows")
+    end
+
     it("a reload lets handlers and timers finish, in the old worker", function()
       local upstream = holding()
       local nginx = start { server = TWICE }
       local group, old = in_flight(upstream, nginx), nginx:get "/worker"
-      nginx:signal "HUP"
-      eventually(function() return nginx:get "/worker" ~= old end, "a new worker")
+      leave(nginx, "HUP")
+      assert.not_equal(old, (nginx:get "/worker"))
       release()
       assert.equal(10, count(group.wait(), "^true pr_1 %S+ %S+ pr_1 "))
       assert.matches("^pr_1 ", nginx:note "timer")
@@ -424,8 +477,7 @@ describe("under nginx", function()
       local upstream = holding()
       local nginx = start { server = TWICE }
       local group = in_flight(upstream, nginx)
-      nginx:signal "QUIT"
-      files.shell "sleep 0.2"
+      leave(nginx, "QUIT")
       release()
       assert.equal(10, count(group.wait(), "^true pr_1 %S+ %S+ pr_1 "))
       assert.equal(0, nginx:wait())
@@ -435,9 +487,10 @@ describe("under nginx", function()
     it("termination ends workers at once, and none crashes", function()
       local upstream = holding()
       local nginx = start { server = TWICE, workers = 2 }
-      in_flight(upstream, nginx)
+      local group = in_flight(upstream, nginx)
       nginx:signal "TERM"
       assert.equal(0, nginx:wait())
+      assert.equal(0, count(group.wait(), "pr_1"))
     end)
   end)
 

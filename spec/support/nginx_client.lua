@@ -178,13 +178,18 @@ local function faults(log, expected)
   return found
 end
 
+---@return string what is in its error log so far
+function Nginx:log()
+  return files.read(self.directory .. "/error.log")
+end
+
 ---Ends it, if it still runs, and removes its files.
 ---@return string[] faults lines of its error log that were not expected: errors, crashed workers
 ---@return string logs all that it ever wrote
 function Nginx:finish()
   if not files.read(self.directory .. "/ended") then self:signal "TERM" end
   self:wait()
-  local log = files.read(self.directory .. "/error.log")
+  local log = self:log()
   local logs = log .. files.read(self.directory .. "/access.log") .. files.read(self.directory .. "/output")
   self.process:stop()
   return faults(log, self.expected), logs
