@@ -293,7 +293,8 @@ describe("under nginx", function()
 
     it("is used by all workers: each has connections of its own", function()
       local upstream = playing { {} }
-      used_in_both(start { workers = 2, init = "insisting = inside.client { sleep = false }", server = BOTH }, upstream, {})
+      local nginx = start { workers = 2, init = "insisting = inside.client { sleep = false }", server = BOTH }
+      used_in_both(nginx, upstream, {})
     end)
 
     it("may have made calls before the fork", function()

@@ -75,11 +75,14 @@ function nginx_client.eventually(condition, what)
   error("it did not come to pass: " .. what, 2)
 end
 
+-- Levels of lines of the error log that nothing should cause
+local FAULTS = { warn = true, error = true, crit = true, alert = true, emerg = true }
+
 local Nginx = {}
 Nginx.__index = Nginx
 
----Starts it. `init`: Lua code; `http`, `server`: directives; `expected`: patterns of what may be in the error log
----as an error.
+---Starts it. `init`: Lua code; `http`, `server`: directives; `expected`: patterns of warnings and errors that may be
+---in its log.
 ---@param upstream {url: string}
 ---@param options? {workers: integer?, init: string?, http: string?, server: string?, log_level: string?,
 ---  expected: string[]?}
@@ -172,8 +175,9 @@ end
 local function faults(log, expected)
   local found = {}
   for line in log:gmatch "[^\n]+" do
-    local fault = line:find "%[error%]" or line:find "%[crit%]" or line:find "%[alert%]" or line:find "%[emerg%]"
-    if fault and not is_expected(line, expected) then found[#found + 1] = line end
+    local level = line:match "^%S+ %S+ %[(%l+)%]"
+    if FAULTS[level] and not is_expected(line, expected) then found[#found + 1] = line end
+    if #found == 10 then break end -- of a line that comes again and again these are enough
   end
   return found
 end
@@ -184,7 +188,7 @@ function Nginx:log()
 end
 
 ---Ends it, if it still runs, and removes its files.
----@return string[] faults lines of its error log that were not expected: errors, crashed workers
+---@return string[] faults lines of its error log that were not expected: warnings, errors, crashed workers (ten at most)
 ---@return string logs all that it ever wrote
 function Nginx:finish()
   if not files.read(self.directory .. "/ended") then self:signal "TERM" end
