@@ -169,6 +169,19 @@ describe("under nginx", function()
       assert.equal(2, count(answers, "^canceled_error not_sent: "))
     end)
 
+    it("goes on with more clients than it may have timers", function()
+      local upstream = holding()
+      local nginx = start {
+        http = "lua_max_running_timers 2; lua_max_pending_timers 2;",
+        server = location("own", "ngx.print(inside.report(inside.client()))"),
+        expected = { "lua_max_running_timers are not enough" },
+      }
+      local group = nginx:start("/own", 20)
+      seen(upstream, 20)
+      release()
+      assert.equal(20, count(group.wait(), "^pr_1 "))
+    end)
+
     it("does without a cache of Lua code: a state, and a client, for each request", function()
       playing { {} }
       local nginx = start { http = "lua_code_cache off;", expected = { "lua_code_cache is off" } }
@@ -498,7 +511,7 @@ describe("under nginx", function()
   it("the API key is in no log, not even in one for debugging", function()
     playing { {}, { status = 401, body = '{"error":{"message":"no"}}' }, { fault = "reset" } }
     local nginx = start { log_level = "debug", server = location("log", [[
-      ngx.log(ngx.WARN, tostring(client), inside.report(client))
+      ngx.log(ngx.NOTICE, tostring(client), inside.report(client))
       ngx.say(inside.report(client))]]) }
     for _ = 1, 3 do
       local answer = nginx:get "/log"
