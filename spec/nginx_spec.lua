@@ -120,10 +120,10 @@ describe("under nginx", function()
       playing { {} }
       local nginx = start { init = "dropped = setmetatable({}, { __mode = 'k' })", server = location("own", [[
         local own = inside.client()
-        dropped[own] = true
+        dropped[own.core] = true
         ngx.print(inside.report(own))]]) .. location("forget", [[
         local own = inside.client()
-        dropped[own] = true
+        dropped[own.core] = true
         inside.start(own)
         own:step()]]) .. location("dropped", [[
         collectgarbage() collectgarbage()
