@@ -188,7 +188,7 @@ function Nginx:log()
 end
 
 ---Ends it, if it still runs, and removes its files.
----@return string[] faults lines of its error log that were not expected: warnings, errors, crashed workers (ten at most)
+---@return string[] faults lines of its error log that were not expected: warnings, errors, crashes; ten at most
 ---@return string logs all that it ever wrote
 function Nginx:finish()
   if not files.read(self.directory .. "/ended") then self:signal "TERM" end
