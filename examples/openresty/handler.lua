@@ -9,8 +9,7 @@ local client = payment_records.new { api_base = os.getenv "STRIPE_API_BASE", dea
 
 local handler = {}
 
--- What the customer gets, by the type of the error or Stripe's status: what is wrong with the order, or what to do.
--- All else, such as a wrong key, is for the log.
+-- What the customer gets, by the type of the error or by Stripe's status. All else is for the log: a wrong key, say.
 local STATUS = { validation_error = 422, idempotency_error = 409, [400] = 422 }
 local MESSAGE = {
   [502] = "not reported, by a fault of ours",

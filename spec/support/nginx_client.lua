@@ -8,7 +8,7 @@ local nginx_client = {}
 nginx_client.KEY = "sk_test_inside_nginx"
 
 local CONFIGURATION = [[
-user %USER%;
+%USER%
 daemon off;
 worker_processes %WORKERS%;
 pid %DIRECTORY%/ready;
@@ -58,6 +58,12 @@ function nginx_client.build()
   assert(status == 0, output)
 end
 
+-- Only root's workers would run as another user, who may not read the specs' files.
+local function user_directive()
+  local id, name, group = files.capture "id -u; id -un; id -gn":match "(%d+)\n(%S+)\n(%S+)"
+  return id == "0" and ("user %s %s;"):format(name, group) or ""
+end
+
 local function modules_directory()
   return files.capture("PATH=$PATH:/usr/sbin:/usr/local/sbin nginx -V 2>&1"):match "%-%-modules%-path=(%S+)"
 end
@@ -90,7 +96,7 @@ function nginx_client.start(upstream, options)
   options = options or {}
   local directory = files.temporary_directory()
   local names = {
-    DIRECTORY = directory, ROOT = files.here(), USER = files.capture "id -un; id -gn":gsub("\n", " "),
+    DIRECTORY = directory, ROOT = files.here(), USER = user_directive(),
     MODULES = modules_directory(), KEY = nginx_client.KEY, API_BASE = upstream.url,
     WORKERS = options.workers or 1, LOG_LEVEL = options.log_level or "info",
     INIT = options.init or "", HTTP = options.http or "", SERVER = options.server or "",
