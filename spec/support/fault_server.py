@@ -27,6 +27,7 @@ Fields of a step, which combine
   interim         list of 1xx status codes to send first
   header_bytes, header_count   one more header of that size; that many more headers
   raw             exactly these bytes as the answer
+  hold            path: wait with the answer until there is such a file
   delay, delay_body   seconds to wait before the answer; in the middle of its body
   slice           bytes in each segment
   cut             "status", "headers" or "body": the answer ends in the middle of it
@@ -279,12 +280,19 @@ class Connection:
             self.server.close_listener()
         if "fault" in step:
             return self.finish(step["fault"])
+        self.hold(step.get("hold"))
         time.sleep(step.get("delay", 0))
         first, second = answer_parts(step)
         self.send(first, step)
         time.sleep(step.get("delay_body", 0))
         self.send(second, step)
         return self.finish(ending(step), answered="cut" not in step)
+
+    def hold(self, path):
+        """Waits for the file, but not for ever: a test that failed may never make it."""
+        limit = time.monotonic() + 60
+        while path and not os.path.exists(path) and time.monotonic() < limit:
+            time.sleep(0.02)
 
     def send(self, data, step):
         size = step.get("slice", len(data)) or 1

@@ -45,6 +45,11 @@ function files.temporary_directory()
   return (files.capture "mktemp -d":gsub("\n$", ""))
 end
 
+---@return string path of the directory that the specs run in
+function files.here()
+  return (files.capture "pwd":gsub("\n$", ""))
+end
+
 ---Removes a file, or a directory with all that is in it.
 ---@param path string
 function files.remove(path)

@@ -215,23 +215,30 @@ http {
 }
 ]]
 
+---Starts nginx with `directory`/nginx.conf, which has to name `directory`/ready as its process id file.
+---@param directory string removed when the server is stopped
+---@param server table what is known of it
+---@return spec.Server
+function servers.run_nginx(directory, server)
+  local pid = launch(("PATH=$PATH:/usr/sbin:/usr/local/sbin nginx -p %s -e stderr -c nginx.conf"):format(directory),
+    directory)
+  server.pid, server.directory = tonumber(pid), directory
+  return started(server)
+end
+
 ---Starts nginx with TLS on a Unix socket. Every answer is a record whose `protocol` is that of the request.
 ---@param http2 boolean whether it offers HTTP/2
 ---@return spec.Server
 function servers.nginx(http2)
   make_certificates()
   local directory = files.temporary_directory()
-  local here = files.capture "pwd":gsub("\n$", "")
   local names = {
-    DIRECTORY = directory, CERTIFICATES = here .. "/" .. CERTIFICATES, HTTP2 = http2 and "http2" or "",
+    DIRECTORY = directory, CERTIFICATES = files.here() .. "/" .. CERTIFICATES, HTTP2 = http2 and "http2" or "",
   }
   files.write(directory .. "/nginx.conf", (NGINX:gsub("%%(%w+)%%", names)))
-  local pid = launch(("PATH=$PATH:/usr/sbin:/usr/local/sbin nginx -p %s -e stderr -c nginx.conf"):format(directory),
-    directory)
-  return started {
+  return servers.run_nginx(directory, {
     url = "https://localhost", unix_socket = directory .. "/socket", ca_file = CERTIFICATES .. "/ca.pem",
-    pid = tonumber(pid), directory = directory,
-  }
+  })
 end
 
 local shared
