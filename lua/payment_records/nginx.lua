@@ -22,8 +22,11 @@ local YIELDING_PHASES = {
   ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
 }
 
--- The semaphores of waiting handlers by their calls, and the clients that have a driver: core objects to true.
-local waiting, driven = {}, setmetatable({}, { __mode = "k" })
+-- The semaphores of waiting handlers by their calls.
+local waiting = {}
+
+-- Whether a client, by its core object, has a driver: "starting" until the timer runs, which nginx may refuse it.
+local drivers = setmetatable({}, { __mode = "k" })
 
 --- Whether this is nginx.
 function nginx.is_here()
@@ -42,12 +45,13 @@ end
 -- The timer. It ends when no call is unfinished, or when a step fails: handlers that still wait start another then.
 -- (ngx.sleep(0) would log a warning each time where nginx lacks a patch of OpenResty's.)
 local function drive(_, core)
+  drivers[core] = "running"
   local stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
   while stepped and unfinished > 0 do
     ngx.sleep(PAUSE)
     stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
   end
-  driven[core] = nil
+  drivers[core] = nil
 end
 
 local function wake(call)
@@ -68,14 +72,15 @@ function nginx.wait(core, call)
   waiting[call] = semaphore
   call:when_done(wake)
   while not call:done() do
-    driven[core] = driven[core] or ngx.timer.at(0, drive, core)
-    if driven[core] then
+    drivers[core] = drivers[core] or ngx.timer.at(0, drive, core) and "starting" or nil
+    if drivers[core] == "running" then
       semaphore:wait(PATIENCE)
-    else -- the worker has no timer left
+    else
       core:advance(0, BUDGET)
-      ngx.sleep(PAUSE)
+      semaphore:wait(PAUSE)
     end
   end
+  if drivers[core] == "starting" then drivers[core] = nil end -- so that another time one is asked for
   return true
 end
 
