@@ -324,7 +324,7 @@ describe("a client", function()
     local client = new { api_base = NOTHING, max_retries = 0 }
     local record, err, response = client:report_payment(samples.reference())
     assert.is_nil(record)
-    assert.same({ "connection_error", "not_sent", true }, { err.type, err.outcome, err.retryable })
+    assert.same({ "connection_error", "not_sent", true }, { err.type, err.outcome, err.retryable }, tostring(err))
     assert.equal(response.idempotency_key, err.idempotency_key)
   end)
 end)

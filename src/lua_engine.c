@@ -234,15 +234,6 @@ static bool has_room(const struct client *client) {
   return client->on_wire < (size_t)client->options.max_in_flight;
 }
 
-static bool start_ready(lua_State *L, int client_index, double end) {
-  struct client *client = client_at(L, client_index);
-  while (client->transport && has_room(client) && ring_first(&client->ready) &&
-         clock_seconds() < end)
-    if (!start_attempt(L, client_index, ring_first(&client->ready)))
-      return false;
-  return true;
-}
-
 static bool fire(lua_State *L, int client_index, struct call *call) {
   if (call->state == CALL_WAITING) {
     ring_remove(&call->link);
@@ -254,6 +245,20 @@ static bool fire(lua_State *L, int client_index, struct call *call) {
                        "the deadline passed while the call waited for its turn");
   return end_attempt(L, client_index, call, FAULT_TIMEOUT,
                      "the attempt took longer than the options timeout and deadline allow");
+}
+
+/* One whose deadline has passed ends without being sent. */
+static bool start_ready(lua_State *L, int client_index, double end) {
+  struct client *client = client_at(L, client_index);
+  double now;
+  while (client->transport && has_room(client) && ring_first(&client->ready) &&
+         (now = clock_seconds()) < end) {
+    struct call *call = ring_first(&client->ready);
+    bool late = call->deadline > 0 && now >= call->deadline;
+    if (!(late ? fire(L, client_index, call) : start_attempt(L, client_index, call)))
+      return false;
+  }
+  return true;
 }
 
 /* Every timer that fires is set to a later time, or cleared. */
@@ -305,13 +310,14 @@ static void wait_for_time(double seconds) {
     poll(NULL, 0, seconds < 3600 ? (int)(seconds * 1000 + 0.999) : 3600 * 1000);
 }
 
-/* What is there already comes first: so much makes room for the calls that are ready. */
+/* What is there already comes first: so much makes room for the calls that are ready. Timers come
+ * last: an answer may have arrived in time though the host comes late. */
 bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
   notice_fork(client);
   double end = clock_seconds() + budget;
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
-      !fire_timers(L, client_index, end) || !start_ready(L, client_index, end))
+      !start_ready(L, client_index, end))
     return false;
   if (clock_seconds() >= end)
     return true;
