@@ -261,16 +261,20 @@ static bool start_ready(lua_State *L, int client_index, double end) {
   return true;
 }
 
-/* Every timer that fires is set to a later time, or cleared. */
+/* Every timer that fires is set to a later time, or cleared. However late it is, one may fire: a
+ * step that always had other things to do would keep no deadline. */
 static bool fire_timers(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  for (struct timer *timer; (timer = timers_first(&client->timers)) != NULL;) {
-    double now = clock_seconds();
-    if (timer->due > now || now >= end)
+  struct timer *timer;
+  double now;
+  do {
+    now = clock_seconds();
+    timer = timers_first(&client->timers);
+    if (!timer || timer->due > now)
       break;
     if (!fire(L, client_index, call_of(timer)))
       return false;
-  }
+  } while (now < end);
   return true;
 }
 
@@ -320,7 +324,7 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
       !start_ready(L, client_index, end))
     return false;
   if (clock_seconds() >= end)
-    return true;
+    return fire_timers(L, client_index, end);
   double wait = client->unfinished == 0 ? 0 : sooner(seconds, engine_timeout(client));
   if (client->transport)
     transport_step(client->transport, wait, end);
