@@ -126,11 +126,12 @@ for name, make in pairs(LOOPS) do
 
     if name ~= "ffi" then -- which has no coroutines
       it("wakes for a call that is started while it waits", function()
-        local client, late = payments.client(playing { { fault = "stall" }, {} }), nil
+        local server, late = playing { { fault = "stall" }, {} }, nil
+        local client = payments.client(server)
         local early = client:start("report_payment", PAYMENT)
         loop.run(function(start, sleep)
           start(function() drive(loop, client) end)
-          sleep(0.1)
+          repeat sleep(0.1) until #server:requests() == 1
           late = client:start("retrieve_payment_record", "pr_1", nil, {
             on_done = function() early:cancel() end,
           })
