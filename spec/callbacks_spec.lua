@@ -64,6 +64,12 @@ describe("on_done", function()
     assert.same({ "pr_1", "validation_error", "pr_1" }, told)
   end)
 
+  it("is called under a scheduler for refused data, too", function()
+    local client, told = payments.client(playing(), { sleep = function() end }), nil
+    client:report_payment(REFUSED, { on_done = function(_, err) told = err end })
+    assert.equal("amount_requested[value]", told.param)
+  end)
+
   it("is called for each of many calls", function()
     local client, told = payments.client(playing {}), {}
     for i = 1, 100 do

@@ -103,6 +103,22 @@ describe("calls in flight", function()
     assert.same({}, server:connections())
   end)
 
+  it("end while others have yet to be started, in a host that steps now and then", function()
+    local client, ticks = payments.client(playing {}), 0
+    local calls = {}
+    for i = 1, 64 do calls[i] = client:start("report_payment", PAYMENT) end
+    local function none_is_done()
+      for _, call in ipairs(calls) do if call:done() then return false end end
+      return true
+    end
+    while none_is_done() and ticks < 64 do
+      client:step()
+      files.shell "sleep 0.02"
+      ticks = ticks + 1
+    end
+    assert.is_true(ticks < 40, ticks)
+  end)
+
   it("are counted by step in integers, which waits no longer than asked", function()
     local client = payments.client(playing { { fault = "stall" } })
     client:start("report_payment", PAYMENT)

@@ -207,6 +207,13 @@ describe("the descriptor of a client", function()
     assert.is_nil(client:timeout())
   end)
 
+  it("is readable when somebody else has stepped meanwhile, and left something to do", function()
+    local client = payments.client(playing {})
+    assert.is_false(is_readable(client))
+    client:report_payment(PAYMENT, { on_done = function() client:start("report_payment", PAYMENT) end })
+    assert.is_true(is_readable(client))
+  end)
+
   it("has a timeout of 0 while there is work, and none while there is none", function()
     local client = payments.client(playing { { fault = "stall" } })
     assert.is_nil(client:timeout())

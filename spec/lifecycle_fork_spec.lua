@@ -109,6 +109,25 @@ for _, tls in ipairs { false, true } do
 end
 
 describe("a fork", function()
+  it("within a callback: the child has connections of its own from there on", function()
+    local server = servers.start()
+    local client = payments.client(server, { max_in_flight = 2 })
+    assert.equal("pr_1", report(client)[1])
+    local child, results = nil, {}
+    client:start("report_payment", {}, { on_done = function() child = processes.fork() end }) -- it is refused
+    for i = 1, 2 do
+      client:start("report_payment", PAYMENT, { on_done = function(record, err)
+        results[i] = record and record.id or tostring(err)
+      end })
+    end
+    local stepped = pcall(step_until, client, function() return client:step() == 0 end)
+    if child == 0 then processes.exit(stepped and results[1] == "pr_1" and results[2] == "pr_1" and 0 or 1) end
+    assert.equal(0, processes.wait(child))
+    assert.same({ "pr_1", "pr_1" }, results)
+    for _, request in ipairs(server:requests()) do assert.is_true(request.complete) end
+    assert.equal(5, #server:requests()) -- those of the child are the same payments, under the same keys
+  end)
+
   it("twice, to be a daemon: the grandchild goes on", function()
     local server = servers.start()
     local client = payments.client(server)

@@ -364,6 +364,17 @@ describe("under nginx", function()
       assert.equal("pr_1", nginx:note "outcome")
     end)
 
+    it("goes on when a callback ends the driver by ngx.exit", function()
+      playing { {} }
+      local nginx = start { server = location("leaves", [[
+        inside.report(client, "1", { on_done = function() ngx.exit(200) end })
+        ngx.print("done")]]) }
+      nginx:start("/leaves", 3)
+      local group = nginx:start("/report", 5)
+      assert.equal(5, count(group.wait(), "^pr_1 "))
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+    end)
+
     it("reports in light threads", function()
       local upstream = holding()
       local nginx = start { server = location("threads", [[

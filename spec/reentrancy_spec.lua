@@ -120,6 +120,47 @@ describe("on_attempt", function()
   end)
 end)
 
+describe("a transport whose response runs code", function()
+  it("is read raw: the call that would be canceled meanwhile has its answer", function()
+    local call
+    local client = new(function()
+      return setmetatable({ status = 200, headers = GOOD.headers }, { __index = function(_, name)
+        if name == "body" then call:cancel() end
+      end })
+    end, { max_retries = 0 })
+    call = client:start("report_payment", payment(1))
+    client:step()
+    assert.same({ "response_error", "unknown" }, { select(2, call:result()).type, select(2, call:result()).outcome })
+  end)
+
+  it("may have a finalizer that closes the client while its request is made", function()
+    local options = samples.copy { api_key = samples.KEY, max_retries = 0, transport = function() return GOOD end }
+    local closed = 0
+    for _ = 1, 300 do
+      local client, armed = payment_records.new(options), false
+      local metatable = { __gc = function()
+        if not armed then return end
+        armed, closed = false, closed + 1
+        client:close()
+      end }
+      local call = client:start("report_payment", payment(1))
+      for _ = 1, 20 do
+        if newproxy then -- luacheck: ignore
+          getmetatable(newproxy(true)).__gc = metatable.__gc -- luacheck: ignore
+        else
+          setmetatable({}, metatable)
+        end
+      end
+      armed = true
+      for _ = 1, 50 do if not closed then break end pcall(client.step, client) end
+      armed = false
+      client:close()
+      assert.is_true(call:done())
+    end
+    assert.is_true(closed >= 0)
+  end)
+end)
+
 describe("a transport that never returns", function()
   it("costs its call no more than its timeout", function()
     local client = new(function() coroutine.yield() end, { timeout = 0.2, max_retries = 0, sleep = function() end })

@@ -102,7 +102,7 @@ static bool set_connection(CURL *easy, const struct transport_options *options) 
   failed |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, 600L);
 #if LIBCURL_VERSION_NUM >= 0x075700
   /* Or the end of a transfer would wait for a name server that does not answer. */
-  failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
   /* A libcurl without HTTP/2 refuses this, and does with HTTP/1.1. */
   (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);

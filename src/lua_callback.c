@@ -34,8 +34,9 @@ static void keep_for_response(lua_State *L, int call_index) {
   compat_getstore(L, call_index);
   if (call->state == CALL_DONE) {
     lua_rawgeti(L, -1, STORED_RESPONSE);
+    lua_pushliteral(L, "callback_error");
     lua_pushvalue(L, error);
-    lua_setfield(L, -2, "callback_error");
+    lua_rawset(L, -3);
   } else {
     lua_pushvalue(L, error);
     lua_rawseti(L, -2, STORED_CALLBACK_ERROR);
@@ -43,11 +44,9 @@ static void keep_for_response(lua_State *L, int call_index) {
   lua_settop(L, error);
 }
 
-/* Calls the function under its `count` arguments on top of the stack; pops all of them. */
-static void call_back(lua_State *L, int client, int call_index, int count) {
+/* Keeps the error on top of the stack where somebody will see it; pops it. */
+static void keep_error(lua_State *L, int client, int call_index) {
   const struct call *call = lua_touserdata(L, call_index);
-  if (lua_pcall(L, count, 0, 0) == 0)
-    return;
   if (lua_isnil(L, -1)) { /* error(nil): which could not be kept */
     lua_pop(L, 1);
     lua_pushliteral(L, "a callback raised nil");
@@ -70,12 +69,15 @@ void lua_callback_on_attempt(lua_State *L, int client_index, int call_index) {
   lua_replace(L, -2);
   lua_insert(L, -2);
   client->in_on_attempt = true;
-  call_back(L, client_index, call_index, 1);
+  bool raised = lua_pcall(L, 1, 0, 0) != 0;
   client->in_on_attempt = false;
+  if (raised)
+    keep_error(L, client_index, call_index);
 }
 
 int lua_callback_tell(lua_State *L) {
   enum { CLIENT = 1, CALL = 2, STORE = 3 };
+  struct call *call = lua_touserdata(L, CALL);
   luaL_checkstack(L, 12, NULL);
   compat_getstore(L, CALL);
   lua_rawgeti(L, STORE, STORED_ON_DONE);
@@ -83,12 +85,16 @@ int lua_callback_tell(lua_State *L) {
     lua_rawgeti(L, STORE, STORED_RECORD);
     lua_rawgeti(L, STORE, STORED_ERROR);
     lua_rawgeti(L, STORE, STORED_RESPONSE);
-    call_back(L, CLIENT, CALL, 3);
+    call->told = true;
+    if (lua_pcall(L, 3, 0, 0) != 0)
+      keep_error(L, CLIENT, CALL);
   }
   lua_rawgeti(L, STORE, STORED_WAKE);
   if (lua_isfunction(L, -1)) {
     lua_pushvalue(L, CALL);
-    call_back(L, CLIENT, CALL, 1);
+    call->told = true;
+    if (lua_pcall(L, 1, 0, 0) != 0)
+      keep_error(L, CLIENT, CALL);
   }
   return 0;
 }

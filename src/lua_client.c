@@ -94,6 +94,8 @@ static void fill_store(lua_State *L, int client_index) {
   lua_setfield(L, -2, "tell");
   lua_newtable(L);
   lua_setfield(L, -2, "raised");
+  lua_newtable(L);
+  lua_setfield(L, -2, "anchors");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "unseen");
   push_option(L, "null");
@@ -194,7 +196,9 @@ static int client_call(lua_State *L) {
   int index = lua_gettop(L);
   call->awaited = true;
   engine_enqueue(L, 1, call, refused);
-  if (!engine_run(L, 1, call))
+  bool ran = engine_run(L, 1, call);
+  engine_wake_host(client);
+  if (!ran)
     return lua_error(L);
   int count = lua_call_push_result(L, index);
   lua_call_give_back(L, index);
@@ -233,29 +237,36 @@ static int client_begin(lua_State *L) {
 /* Seconds that a step works when nothing else is said, so that its host can go on. */
 #define SHORTEST_STEP 1e-4
 
-/* Lua: client:advance([seconds[, budget]]) -> number of calls that are unfinished, or whose on_done
- * is due. Waits at most `seconds` (none: not at all), and works for `budget` seconds, by default no
- * shorter than it may wait. Within a callback it does nothing. */
-static int client_advance(lua_State *L) {
-  const struct client *client = lua_check_open_client(L, 1);
+/* Waits at most as many seconds as argument 2 says (none: not at all), and works for those of
+ * argument 3, by default no shorter than it may wait. Within a callback it does nothing. Pushes the
+ * number of calls that are unfinished, or whose on_done is due. */
+static void step(lua_State *L, const struct client *client) {
   double seconds = luaL_optnumber(L, 2, 0);
   double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
   if (client->busy == 0 && !engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
-    return lua_error(L);
+    lua_error(L);
   size_t unfinished = client->unfinished + ring_size(&client->untold);
   lua_pushinteger(L, (lua_Integer)unfinished);
+}
+
+/* Lua: client:advance([seconds[, budget]]) -> number of calls. For who is not the host: one that
+ * waits on the descriptor learns of it. */
+static int client_advance(lua_State *L) {
+  const struct client *client = lua_check_open_client(L, 1);
+  step(L, client);
+  engine_wake_host(client);
   return 1;
 }
 
-/* Lua: client:step([seconds]). The same, but it raises within a callback, and what a callback has
- * raised, once, even if it was within close(). */
+/* Lua: client:step([seconds]) -> number of calls. For the host. It raises within a callback, and
+ * what a callback has raised, once, even if that was within close(). */
 static int client_step(lua_State *L) {
   const struct client *client = check_client(L, 1);
   lua_settop(L, 2);
   if (client->closed)
     lua_callback_raise(L, 1);
-  engine_check_idle(L, client);
-  client_advance(L);
+  engine_check_idle(L, lua_check_open_client(L, 1));
+  step(L, client);
   lua_callback_raise(L, 1);
   return 1;
 }
@@ -307,32 +318,58 @@ static int client_prepare(lua_State *L) {
   return 1;
 }
 
+static int push_request(lua_State *L) {
+  lua_request_push(L, lua_touserdata(L, 1), true);
+  return 1;
+}
+
+/* Replaces the call on top of the stack by its request. Finalizers that run meanwhile can neither
+ * end the call nor release the client. */
+static bool make_request(lua_State *L, struct client *client, struct call *call) {
+  lua_pushcfunction(L, push_request);
+  lua_insert(L, -2);
+  call->settling = true;
+  client->busy++;
+  bool made = lua_pcall(L, 1, 1, 0) == 0;
+  client->busy--;
+  call->settling = false;
+  return made;
+}
+
 /* Lua: client:take([call[, beyond]]) -> call, request | nil. For a transport of the user's: what to
  * send next; with a call, that one or none. `beyond`: even if the wire has no room for it. */
 static int client_take(lua_State *L) {
-  const struct client *client = check_client(L, 1);
-  const struct call *only = lua_isnoneornil(L, 2) ? NULL : lua_check_call(L, 2);
+  struct client *client = check_client(L, 1);
+  struct call *only = lua_isnoneornil(L, 2) ? NULL : lua_check_call(L, 2);
   struct call *call =
       client->closed ? NULL : engine_next_to_carry(client, only, lua_toboolean(L, 3) != 0);
-  if (!call) {
-    lua_pushnil(L);
-    return 1;
-  }
+  if (!call)
+    return 0;
   engine_push_call(L, 1, call);
   engine_aim(call);
-  lua_request_push(L, call, true);
+  lua_pushvalue(L, -1);
+  if (!make_request(L, client, call))
+    return lua_error(L);
+  if (client->closed) /* by a finalizer: the rest of it is due now */
+    return engine_close(L, 1) ? 0 : lua_error(L);
   engine_carry(call); /* after all that may raise */
   return 2;
+}
+
+/* Pushes a field of the response at index 3, read raw: nothing else runs meanwhile. */
+static void push_field(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, 3);
 }
 
 static void read_response(lua_State *L, struct call *call, struct answer *answer) {
   size_t length = 0;
   long long status = 0;
-  lua_getfield(L, 3, "status");
+  push_field(L, "status");
   walk_to_integer(L, -1, &status);
-  lua_getfield(L, 3, "headers");
+  push_field(L, "headers");
   lua_response_read_headers(L, lua_gettop(L), &call->carried);
-  lua_getfield(L, 3, "body");
+  push_field(L, "body");
   const char *body = lua_tolstring(L, -1, &length);
   *answer = (struct answer){.sends = 1,
                             .status = (long)status,
@@ -360,6 +397,8 @@ static int client_deliver(lua_State *L) {
     answer = (struct answer){.fault = FAULT_BROKEN, .sends = 1};
     answer.message = message ? message : "the transport returned no response";
   }
+  if (call->state != CALL_ON_WIRE || call->client != client)
+    return 0; /* a finalizer has ended it */
   return engine_settle(L, 1, call, &answer) ? 0 : lua_error(L);
 }
 

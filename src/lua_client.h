@@ -51,6 +51,7 @@ struct call {
   bool settling;    /* an attempt's end is being looked at: nothing else may end it now */
   bool awaited;     /* somebody waits for it, who gets the errors of callbacks in the response */
   bool has_on_done; /* of either kind */
+  bool told;        /* on_done was called, or was about to be */
 
   /* The request: the same bytes for every attempt. */
   struct buffer url, headers;
@@ -73,7 +74,7 @@ struct call {
 
 /* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "tell", "null", "on_attempt",
  * "unseen" (a call that was given back, or false), "raised" (errors of callbacks, for step), and
- * the anchored calls. */
+ * "anchors" (the calls that are not done, or whose on_done is due). */
 struct client {
   struct options options;
   struct buffer user_agent;

@@ -19,8 +19,16 @@ static struct call *call_of(struct timer *timer) {
   return (struct call *)(void *)((char *)timer - offsetof(struct call, timer));
 }
 
-void engine_push_call(lua_State *L, int client, const struct call *call) {
+/* Anchors have a table of their own: on some Luas a rehash that fails for lack of memory loses
+ * integer keys where there are others. */
+static void push_anchors(lua_State *L, int client) {
   compat_getstore(L, client);
+  lua_getfield(L, -1, "anchors");
+  lua_remove(L, -2);
+}
+
+void engine_push_call(lua_State *L, int client, const struct call *call) {
+  push_anchors(L, client);
   lua_rawgeti(L, -1, call->anchor);
   lua_remove(L, -2);
 }
@@ -56,14 +64,13 @@ static void notice_fork(struct client *client) {
 
 /* Keeps the call on top of the stack from the collector. */
 static void anchor(lua_State *L, int client_index, struct call *call) {
-  compat_getstore(L, client_index);
+  push_anchors(L, client_index);
   lua_pushvalue(L, -2);
   call->anchor = luaL_ref(L, -2);
   lua_pop(L, 1);
 }
 
-/* For a host that waits on the descriptor, with the timeout that held before. */
-static void wake_host(const struct client *client) {
+void engine_wake_host(const struct client *client) {
   if (client->transport && client->busy == 0)
     transport_wake(client->transport);
 }
@@ -81,11 +88,11 @@ void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refu
     anchor(L, client_index, call);
     ring_insert(&client->untold, &call->link);
   }
-  wake_host(client);
+  engine_wake_host(client);
 }
 
 static void drop_anchor(lua_State *L, int client_index, struct call *call) {
-  compat_getstore(L, client_index);
+  push_anchors(L, client_index);
   luaL_unref(L, -1, call->anchor);
   lua_pop(L, 1);
   call->anchor = LUA_NOREF;
@@ -144,6 +151,7 @@ static bool run_busy(lua_State *L, int client_index, const struct call *call,
   client->busy++;
   bool succeeded = lua_pcall(L, 2, 0, 0) == 0;
   client->busy--;
+  notice_fork(client); /* the child may return here */
   return succeeded;
 }
 
@@ -154,11 +162,13 @@ static bool tell(lua_State *L, int client_index) {
   const struct ring_link *last = client->untold.previous;
   for (struct call *call; (call = ring_first(&client->untold)) != NULL;) {
     const struct ring_link *link = &call->link;
+    bool succeeded = run_busy(L, client_index, call, "tell");
+    if (!succeeded && !call->told)
+      return false;
     ring_remove(&call->link);
-    bool told = run_busy(L, client_index, call, "tell");
     drop_anchor(L, client_index, call);
-    if (!told || link == last)
-      return told;
+    if (!succeeded || link == last)
+      return succeeded;
   }
   return true;
 }
@@ -199,7 +209,7 @@ bool engine_cancel(lua_State *L, int client_index, struct call *call, const char
   if (call->state == CALL_DONE || call->settling)
     return true;
   notice_fork(call->client);
-  wake_host(call->client);
+  engine_wake_host(call->client);
   return end_attempt(L, client_index, call, FAULT_CANCELED, reason);
 }
 
@@ -265,17 +275,16 @@ static bool start_ready(lua_State *L, int client_index, double end) {
  * step that always had other things to do would keep no deadline. */
 static bool fire_timers(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  struct timer *timer;
-  double now;
-  do {
-    now = clock_seconds();
-    timer = timers_first(&client->timers);
+  for (;;) {
+    const double now = clock_seconds();
+    struct timer *timer = timers_first(&client->timers);
     if (!timer || timer->due > now)
-      break;
+      return true;
     if (!fire(L, client_index, call_of(timer)))
       return false;
-  } while (now < end);
-  return true;
+    if (now >= end)
+      return true;
+  }
 }
 
 /* The finished exchange is released only after the call has taken its answer, so nothing is lost
@@ -314,8 +323,9 @@ static void wait_for_time(double seconds) {
     poll(NULL, 0, seconds < 3600 ? (int)(seconds * 1000 + 0.999) : 3600 * 1000);
 }
 
-/* What is there already comes first: so much makes room for the calls that are ready. Timers come
- * last: an answer may have arrived in time though the host comes late. */
+/* What is there already comes first: so much makes room for the calls that are ready. However much
+ * that was, the wire is looked at: answers must not wait until all calls have been started. Timers
+ * come last: an answer may have arrived in time though the host comes late. */
 bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
   notice_fork(client);
@@ -323,9 +333,8 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
       !start_ready(L, client_index, end))
     return false;
-  if (clock_seconds() >= end)
-    return fire_timers(L, client_index, end);
-  double wait = client->unfinished == 0 ? 0 : sooner(seconds, engine_timeout(client));
+  bool idle = client->unfinished == 0, late = clock_seconds() >= end;
+  double wait = idle || late ? 0 : sooner(seconds, engine_timeout(client));
   if (client->transport)
     transport_step(client->transport, wait, end);
   else
@@ -335,7 +344,7 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
 
 bool engine_run(lua_State *L, int client_index, struct call *call) {
   while (call->state != CALL_DONE) {
-    if (engine_step(L, client_index, -1, HUGE_VAL))
+    if (engine_step(L, client_index, -1, HUGE_VAL) || call->state == CALL_DONE)
       continue;
     engine_forget(call);
     drop_anchor(L, client_index, call);
@@ -344,16 +353,12 @@ bool engine_run(lua_State *L, int client_index, struct call *call) {
   return catch_up(L, client_index); /* it may have been refused */
 }
 
-struct call *engine_next_to_carry(const struct client *client, const struct call *only,
-                                  bool beyond) {
+struct call *engine_next_to_carry(const struct client *client, struct call *only, bool beyond) {
   if (!has_room(client) && !(only && beyond))
     return NULL;
-  if (!only)
-    return ring_first(&client->ready);
-  for (struct ring_link *link = client->ready.next; link != &client->ready; link = link->next)
-    if ((const void *)link == only)
-      return (void *)link;
-  return NULL;
+  if (only)
+    return only->state == CALL_READY && only->client == client ? only : NULL;
+  return ring_first(&client->ready);
 }
 
 static bool cancel_ring(lua_State *L, int client_index, const struct ring_link *ring) {

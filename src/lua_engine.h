@@ -38,6 +38,9 @@ bool engine_step(lua_State *L, int client, double seconds, double budget);
  * behind the back of a caller who got an error. */
 bool engine_run(lua_State *L, int client, struct call *call);
 
+/* Makes the descriptor readable for a host that waits on it with the timeout that held before. */
+void engine_wake_host(const struct client *client);
+
 /* Raises when somebody who runs while an attempt's end is looked at wants to wait. */
 void engine_check_idle(lua_State *L, const struct client *client);
 
@@ -46,8 +49,7 @@ double engine_timeout(const struct client *client);
 
 /* The next call that the user's transport may carry, or NULL; `only`: this one, or none.
  * `beyond`: even if the wire has no room for it. */
-struct call *engine_next_to_carry(const struct client *client, const struct call *only,
-                                  bool beyond);
+struct call *engine_next_to_carry(const struct client *client, struct call *only, bool beyond);
 
 /* Sets the times of the request for an attempt that begins now. */
 void engine_aim(struct call *call);

@@ -262,7 +262,7 @@ struct exchange *transport_start(struct transport *transport, const struct reque
 void transport_step(struct transport *transport, double seconds, double end) {
   struct sigpipe_guard guard;
   if (!open_handles(transport)) {
-    poll(NULL, 0, NO_HANDLES_PAUSE);
+    poll(NULL, 0, seconds == 0 ? 0 : NO_HANDLES_PAUSE);
     return;
   }
   sigpipe_block(&guard, transport->raises_sigpipe);

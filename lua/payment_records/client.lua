@@ -109,8 +109,12 @@ local function await(self, call, sleep)
     carry(self, call, not sleep)
     if call:done() then break end
     if not seen or seen == self.steps then
-      self.core:advance(sleep and 0 or LONGEST_WAIT)
+      local stepped, reason = pcall(self.core.advance, self.core, sleep and 0 or LONGEST_WAIT)
       self.steps = self.steps + 1
+      if not stepped then -- for lack of memory; the call must not go on without the caller
+        pcall(call.cancel, call)
+        error(reason, 0)
+      end
     end
     seen = self.steps
     if sleep and not call:done() then
@@ -130,6 +134,10 @@ local function perform(self, name, ...)
     return self.core[name](self.core, with_key(self, name, ...))
   end
   local call = self.core:begin(name, with_key(self, name, ...))
+  if call:done() then -- it was refused, which on_done is to be told of
+    self.core:advance()
+    return call:result()
+  end
   if not (in_nginx and not self.transport and nginx.wait(self.core, call)) then await(self, call, sleep) end
   return call:result()
 end

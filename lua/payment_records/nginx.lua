@@ -13,7 +13,7 @@ local PAUSE = 0.001
 -- Seconds that one step works when much is to be done; the worker does its other work in the pauses.
 local BUDGET = 0.002
 
--- Seconds after which a handler looks whether there still is a driver.
+-- Seconds without a step after which a driver is taken for dead.
 local PATIENCE = 1
 
 -- Where nginx's Lua module allows ngx.sleep.
@@ -25,7 +25,11 @@ local YIELDING_PHASES = {
 -- The semaphores of waiting handlers by their calls.
 local waiting = {}
 
--- Whether a client, by its core object, has a driver: "starting" until the timer runs, which nginx may refuse it.
+-- Seconds that a new driver is given to begin.
+local GRACE = 0.05
+
+-- By a client's core object, when its driver was asked for and when it last stepped. nginx may refuse it to run, or
+-- end it: a callback may call ngx.exit.
 local drivers = setmetatable({}, { __mode = "k" })
 
 --- Whether this is nginx.
@@ -45,13 +49,31 @@ end
 -- The timer. It ends when no call is unfinished, or when a step fails: handlers that still wait start another then.
 -- (ngx.sleep(0) would log a warning each time where nginx lacks a patch of OpenResty's.)
 local function drive(_, core)
-  drivers[core] = "running"
-  local stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
-  while stepped and unfinished > 0 do
-    ngx.sleep(PAUSE)
+  local driver = drivers[core] or {}
+  local stepped, unfinished
+  repeat
+    driver.stepped = ngx.now()
     stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
+    if stepped and unfinished > 0 then ngx.sleep(PAUSE) end
+  until not stepped or unfinished == 0
+  if drivers[core] == driver then drivers[core] = nil end
+end
+
+local function start_driver(core)
+  drivers[core] = { asked = ngx.now(), stepped = -math.huge }
+  ngx.timer.at(0, drive, core)
+end
+
+-- Sees to it that the client has a driver. Returns how long to wait for it to do something; nil when nginx does not
+-- let it run. (Only then handlers step for themselves: a callback of another's call might end them by ngx.exit.)
+local function patience(core)
+  local now, driver = ngx.now(), drivers[core]
+  if not driver or now - math.max(driver.asked, driver.stepped) >= PATIENCE then
+    start_driver(core)
+    return GRACE
   end
-  drivers[core] = nil
+  if driver.stepped > 0 then return PATIENCE end
+  return now - driver.asked < GRACE and GRACE or nil
 end
 
 local function wake(call)
@@ -60,27 +82,21 @@ local function wake(call)
   semaphore:post()
 end
 
---- Waits until a call of the client is done. False when nginx's Lua library, which has the semaphores, is missing.
+--- Waits until a call of the client, which is not done, is. False when there is no semaphore to be had.
 ---@param core userdata the client of the C core
 ---@param call payment_records.Call
 ---@return boolean waited
 function nginx.wait(core, call)
-  if call:done() then return true end
   local found, semaphores = pcall(require, "ngx.semaphore")
-  if not found then return false end
-  local semaphore = semaphores.new()
+  local semaphore = found and semaphores.new()
+  if not semaphore then return false end
   waiting[call] = semaphore
   call:when_done(wake)
   while not call:done() do
-    drivers[core] = drivers[core] or ngx.timer.at(0, drive, core) and "starting" or nil
-    if drivers[core] == "running" then
-      semaphore:wait(PATIENCE)
-    else
-      core:advance(0, BUDGET)
-      semaphore:wait(PAUSE)
-    end
+    local seconds = patience(core)
+    if not seconds then core:advance(0, BUDGET) end
+    semaphore:wait(seconds or PAUSE)
   end
-  if drivers[core] == "starting" then drivers[core] = nil end -- so that another time one is asked for
   return true
 end
 
