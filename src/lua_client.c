@@ -83,6 +83,12 @@ static void push_option(lua_State *L, const char *name) {
   lua_rawget(L, 1);
 }
 
+/* Lua: request(client, call) -> request, for engine_push_request(). */
+static int push_request(lua_State *L) {
+  lua_request_push(L, lua_touserdata(L, 2), true);
+  return 1;
+}
+
 /* Copies what stays a Lua value from the options at index 1 to the client's store. */
 static void fill_store(lua_State *L, int client_index) {
   compat_getstore(L, client_index);
@@ -90,6 +96,8 @@ static void fill_store(lua_State *L, int client_index) {
   lua_setfield(L, -2, "decode");
   lua_pushcfunction(L, lua_call_settle);
   lua_setfield(L, -2, "settle");
+  lua_pushcfunction(L, push_request);
+  lua_setfield(L, -2, "request");
   lua_pushcfunction(L, lua_callback_tell);
   lua_setfield(L, -2, "tell");
   lua_newtable(L);
@@ -318,24 +326,6 @@ static int client_prepare(lua_State *L) {
   return 1;
 }
 
-static int push_request(lua_State *L) {
-  lua_request_push(L, lua_touserdata(L, 1), true);
-  return 1;
-}
-
-/* Replaces the call on top of the stack by its request. Finalizers that run meanwhile can neither
- * end the call nor release the client. */
-static bool make_request(lua_State *L, struct client *client, struct call *call) {
-  lua_pushcfunction(L, push_request);
-  lua_insert(L, -2);
-  call->settling = true;
-  client->busy++;
-  bool made = lua_pcall(L, 1, 1, 0) == 0;
-  client->busy--;
-  call->settling = false;
-  return made;
-}
-
 /* Lua: client:take([call[, beyond]]) -> call, request | nil. For a transport of the user's: what to
  * send next; with a call, that one or none. `beyond`: even if the wire has no room for it. */
 static int client_take(lua_State *L) {
@@ -347,8 +337,7 @@ static int client_take(lua_State *L) {
     return 0;
   engine_push_call(L, 1, call);
   engine_aim(call);
-  lua_pushvalue(L, -1);
-  if (!make_request(L, client, call))
+  if (!engine_push_request(L, 1, call))
     return lua_error(L);
   if (client->closed) /* by a finalizer: the rest of it is due now */
     return engine_close(L, 1) ? 0 : lua_error(L);

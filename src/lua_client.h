@@ -48,7 +48,7 @@ struct call {
   const struct endpoint *endpoint;
   enum call_state state;
   int anchor;       /* where the client's store keeps it; LUA_NOREF when it does not */
-  bool settling;    /* an attempt's end is being looked at: nothing else may end it now */
+  bool settling;    /* it is being looked at: nothing else may end it now */
   bool awaited;     /* somebody waits for it, who gets the errors of callbacks in the response */
   bool has_on_done; /* of either kind */
   bool told;        /* on_done was called, or was about to be */

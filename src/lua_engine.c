@@ -136,11 +136,11 @@ void engine_forget(struct call *call) {
   call->state = CALL_DONE;
 }
 
-/* Calls a function of the client's store with the client and the call. Protected, so that `busy` is
- * taken back whatever happens. The function is kept there because on some Luas to push it
- * allocates. */
-static bool run_busy(lua_State *L, int client_index, const struct call *call,
-                     const char *function) {
+/* Calls a function of the client's store with the client and the call, for so many results.
+ * Protected, so that `busy` is taken back whatever happens. The function is kept there because on
+ * some Luas to push it allocates. */
+static bool run_busy(lua_State *L, int client_index, const struct call *call, const char *function,
+                     int results) {
   struct client *client = client_at(L, client_index);
   luaL_checkstack(L, 8, NULL);
   compat_getstore(L, client_index);
@@ -149,7 +149,7 @@ static bool run_busy(lua_State *L, int client_index, const struct call *call,
   lua_pushvalue(L, client_index);
   engine_push_call(L, client_index, call);
   client->busy++;
-  bool succeeded = lua_pcall(L, 2, 0, 0) == 0;
+  bool succeeded = lua_pcall(L, 2, results, 0) == 0;
   client->busy--;
   notice_fork(client); /* the child may return here */
   return succeeded;
@@ -162,7 +162,7 @@ static bool tell(lua_State *L, int client_index) {
   const struct ring_link *last = client->untold.previous;
   for (struct call *call; (call = ring_first(&client->untold)) != NULL;) {
     const struct ring_link *link = &call->link;
-    bool succeeded = run_busy(L, client_index, call, "tell");
+    bool succeeded = run_busy(L, client_index, call, "tell", 0);
     if (!succeeded && !call->told)
       return false;
     ring_remove(&call->link);
@@ -186,10 +186,17 @@ static bool catch_up(lua_State *L, int client_index) {
 bool engine_settle(lua_State *L, int client_index, struct call *call, const struct answer *answer) {
   call->answer = answer;
   call->settling = true;
-  bool settled = run_busy(L, client_index, call, "settle");
+  bool settled = run_busy(L, client_index, call, "settle", 0);
   call->settling = false;
   call->answer = NULL;
   return settled && catch_up(L, client_index);
+}
+
+bool engine_push_request(lua_State *L, int client_index, struct call *call) {
+  call->settling = true;
+  bool made = run_busy(L, client_index, call, "request", 1);
+  call->settling = false;
+  return made;
 }
 
 /* How often the attempt that is under way has been sent so far. */
@@ -343,14 +350,14 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
 }
 
 bool engine_run(lua_State *L, int client_index, struct call *call) {
-  while (call->state != CALL_DONE) {
-    if (engine_step(L, client_index, -1, HUGE_VAL) || call->state == CALL_DONE)
-      continue;
-    engine_forget(call);
-    drop_anchor(L, client_index, call);
-    return false;
-  }
-  return catch_up(L, client_index); /* it may have been refused */
+  bool stepped = true;
+  while (stepped && call->state != CALL_DONE)
+    stepped = engine_step(L, client_index, -1, HUGE_VAL);
+  if (call->state == CALL_DONE)
+    return catch_up(L, client_index); /* it may have been refused */
+  engine_forget(call);
+  drop_anchor(L, client_index, call);
+  return false;
 }
 
 struct call *engine_next_to_carry(const struct client *client, struct call *only, bool beyond) {

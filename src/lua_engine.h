@@ -21,6 +21,10 @@ void engine_enqueue(lua_State *L, int client, struct call *call, bool refused);
 /* Takes the end of a call's attempt. */
 bool engine_settle(lua_State *L, int client, struct call *call, const struct answer *answer);
 
+/* Pushes the request of a call that is not done, as a table. Finalizers that run meanwhile can
+ * neither end the call nor release the client. */
+bool engine_push_request(lua_State *L, int client, struct call *call);
+
 /* Takes a call off the wire: done, or, if `wait` is not negative, waiting so many seconds. */
 void engine_leave(lua_State *L, int client, struct call *call, double wait);
 

@@ -1,6 +1,6 @@
 -- A program for reentrancy_spec.lua: uses the client from finalizers, while it is at work, in a process of its own,
 -- where the heap is small and the collector comes round often.
---     lua spec/support/finalizers.lua prepare | step URL | close URL | start URL
+--     lua spec/support/finalizers.lua prepare | take | step URL | close URL | start URL
 -- Prints how often a finalizer ran, and how many calls or requests were wrong.
 
 local payment_records = require "payment_records"
@@ -53,6 +53,26 @@ local function prepare_requests()
   disarm()
 end
 
+-- A client whose requests go to a transport, and which is closed while one of them is made.
+local function take_requests()
+  local client
+  local disarm = armed(function()
+    if not client then return end
+    ran = ran + 1
+    client:close()
+  end)
+  for i = 1, 300 do
+    local made = payment_records.new { api_key = samples.KEY, transport = function() return {} end }
+    local call = made:start("report_payment", payment(1000 + i))
+    client = made
+    pcall(made.core.take, made.core) -- raises where it was closed before
+    client = nil
+    made:close()
+    if not call:done() then wrong = wrong + 1 end
+  end
+  disarm()
+end
+
 local uses = {
   step = function(client) pcall(client.step, client, 0) end,
   close = function(client) client:close() end,
@@ -81,5 +101,7 @@ local function make_calls(use)
   client:close()
 end
 
-if mode == "prepare" then prepare_requests() else make_calls(uses[mode]) end
+local programs = { prepare = prepare_requests, take = take_requests }
+local run = programs[mode] or function() make_calls(uses[mode]) end
+run()
 print(ran > 0 and "ran" or "never ran", wrong)
