@@ -143,4 +143,4 @@ lint-all:
 format:
 	clang-format -i $(SOURCES) $(HEADERS) $(OTHER_C) $(OTHER_H)
 
--include bench/bench.mk
+-include bench/bench.mk $(wildcard spec/*/*.mk)
