@@ -219,8 +219,8 @@ describe("the sandbox server", function()
   end)
 
   served("says that a port is taken", function()
-    local port = server.http:match "%d+$"
-    local other, printed = start("--http-port " .. port .. " --https-port 1")
+    local http, https = server.http:match "%d+$", server.https:match "%d+$"
+    local other, printed = start(("--http-port %s --https-port %s"):format(http, https))
     assert.is_nil(other)
     assert.matches("nginx does not start", printed)
   end)
