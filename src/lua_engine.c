@@ -330,16 +330,9 @@ static void wait_for_time(double seconds) {
     poll(NULL, 0, seconds < 3600 ? (int)(seconds * 1000 + 0.999) : 3600 * 1000);
 }
 
-/* What is there already comes first: so much makes room for the calls that are ready. However much
- * that was, the wire is looked at: answers must not wait until all calls have been started. Timers
- * come last: an answer may have arrived in time though the host comes late. */
-bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
+/* Timers come last: an answer may have arrived in time though the host comes late. */
+static bool use_wire(lua_State *L, int client_index, double seconds, double end) {
   struct client *client = client_at(L, client_index);
-  notice_fork(client);
-  double end = clock_seconds() + budget;
-  if (!catch_up(L, client_index) || !settle_finished(L, client_index, end) ||
-      !start_ready(L, client_index, end))
-    return false;
   bool idle = client->unfinished == 0, late = clock_seconds() >= end;
   double wait = idle || late ? 0 : sooner(seconds, engine_timeout(client));
   if (client->transport)
@@ -347,6 +340,25 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
   else
     wait_for_time(wait);
   return settle_finished(L, client_index, end) && fire_timers(L, client_index, end);
+}
+
+/* What is there already comes first: so much makes room for the calls that are ready. When to start
+ * those took all the time, the wire is left to the next step, which then looks at it first: answers
+ * must not wait until all calls have been started. */
+bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
+  struct client *client = client_at(L, client_index);
+  notice_fork(client);
+  double end = clock_seconds() + budget;
+  if (!catch_up(L, client_index) || !settle_finished(L, client_index, end))
+    return false;
+  if (client->wire_first) {
+    client->wire_first = false;
+    return use_wire(L, client_index, seconds, end) && start_ready(L, client_index, end);
+  }
+  if (!start_ready(L, client_index, end))
+    return false;
+  client->wire_first = clock_seconds() >= end;
+  return client->wire_first || use_wire(L, client_index, seconds, end);
 }
 
 bool engine_run(lua_State *L, int client_index, struct call *call) {
