@@ -221,25 +221,28 @@ static struct call *push_named_call(lua_State *L, bool *refused) {
   return lua_call_push(L, endpoint, 2, refused);
 }
 
-static int start_call(lua_State *L, bool awaited) {
+/* Pushes a new call, taken in by the engine. */
+static struct call *start_call(lua_State *L, bool awaited) {
   bool refused;
   struct call *call = push_named_call(L, &refused);
   call->awaited = awaited;
   engine_enqueue(L, 1, call, refused);
-  return 1;
+  return call;
 }
 
 /* Lua: client:start(name, [id, ]params[, options]) -> call. Nothing is sent before the next step.
  */
 static int client_start(lua_State *L) {
-  return start_call(L, false);
+  start_call(L, false);
+  return 1;
 }
 
-/* Lua: client:begin(name, [id, ]params[, options]) -> call. The same for somebody who waits for it.
- */
+/* Lua: client:begin(name, [id, ]params[, options]) -> call. For somebody who waits for it: it is
+ * sent at once if it is its turn. */
 static int client_begin(lua_State *L) {
   engine_check_idle(L, lua_check_open_client(L, 1));
-  return start_call(L, true);
+  struct call *call = start_call(L, true);
+  return engine_start_now(L, 1, call) ? 1 : lua_error(L);
 }
 
 /* Seconds that a step works when nothing else is said, so that its host can go on. */

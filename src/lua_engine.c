@@ -361,14 +361,27 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
   return client->wire_first || use_wire(L, client_index, seconds, end);
 }
 
+static void drop(lua_State *L, int client_index, struct call *call) {
+  engine_forget(call);
+  drop_anchor(L, client_index, call);
+}
+
+bool engine_start_now(lua_State *L, int client_index, struct call *call) {
+  const struct client *client = call->client;
+  if (!client->transport || !has_room(client) || ring_first(&client->ready) != call ||
+      start_attempt(L, client_index, call))
+    return true;
+  drop(L, client_index, call);
+  return false;
+}
+
 bool engine_run(lua_State *L, int client_index, struct call *call) {
   bool stepped = true;
   while (stepped && call->state != CALL_DONE)
     stepped = engine_step(L, client_index, -1, HUGE_VAL);
   if (call->state == CALL_DONE)
     return catch_up(L, client_index); /* it may have been refused */
-  engine_forget(call);
-  drop_anchor(L, client_index, call);
+  drop(L, client_index, call);
   return false;
 }
 

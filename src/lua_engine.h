@@ -38,6 +38,10 @@ void engine_forget(struct call *call);
  * for about `budget` seconds at most; what is left then is for the next step. */
 bool engine_step(lua_State *L, int client, double seconds, double budget);
 
+/* Sends a new call at once if it is its turn, not with the next step: for who waits for it. When
+ * that fails the call is dropped. */
+bool engine_start_now(lua_State *L, int client, struct call *call);
+
 /* Waits until the call is done. When that fails the call is dropped: it must not be sent later,
  * behind the back of a caller who got an error. */
 bool engine_run(lua_State *L, int client, struct call *call);
