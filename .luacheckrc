@@ -8,3 +8,4 @@ files["lua/"].read_globals = { "ngx" }
 files["spec/"].std = "+busted"
 files["examples/"].std = "+ngx_lua"
 files["examples/luanti/"].read_globals = { "core" }
+files["spec/soak/server/"].std = "+ngx_lua"

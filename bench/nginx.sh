@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts nginx with a configuration of bench/server; sourced from the root of the repository.
+# Starts nginx with a configuration of bench/server, or of SERVERS; sourced from the root of the repository.
 # The caller sets DIRECTORY, a temporary one with the certificates.
 
 # Below the range from which systems give ports to outgoing connections.
@@ -21,9 +21,9 @@ load_modules() {
 configure() { # directory
   local file
   plain_port=$(random_port) tls_port=$(random_port) http2_port=$(random_port)
-  for file in bench/server/*.conf; do
+  for file in "${SERVERS:-bench/server}"/*.conf bench/server/http.conf; do
     sed -e "s|@DIRECTORY@|$DIRECTORY|" -e "s|@PLAIN_PORT@|$plain_port|" -e "s|@TLS_PORT@|$tls_port|" \
-      -e "s|@HTTP2_PORT@|$http2_port|" -e "s|@DELAY@|${DELAY:-0}|" -e "s|@LOAD_MODULES@|$(load_modules)|" \
+      -e "s|@HTTP2_PORT@|$http2_port|" -e "s|@DELAY@|${DELAY:-0}|" -e "s|@LOAD_MODULES@|$(load_modules)|" -e "s|@SOURCE@|$PWD|" \
       "$file" >"$1/${file##*/}"
   done
 }
