@@ -219,8 +219,8 @@ describe("the sandbox server", function()
   end)
 
   served("says that a port is taken", function()
-    local http, https = server.http:match "%d+$", server.https:match "%d+$"
-    local other, printed = start(("--http-port %s --https-port %s"):format(http, https))
+    local ports = ("--http-port %s --https-port %s"):format(server.http:match "%d+$", server.https:match "%d+$")
+    local other, printed = start(ports)
     assert.is_nil(other)
     assert.matches("nginx does not start", printed)
   end)
