@@ -15,7 +15,7 @@ local LONGEST_WAIT = 10 -- seconds; something happens long before
 
 -- What the highest resident memory of the second half may be above that of the first, in kB: for each 10,000 calls,
 -- and in all, since the number of open connections varies.
-local GROWTH, VARIATION = 1, 512
+local GROWTH, VARIATION = 1, 2048
 
 local client = process.client(url, ca_file, { max_in_flight = IN_FLIGHT, timeout = 1 })
 local ended = { done = 0, unknown = 0, rejected = 0, not_sent = 0, another = 0 }
