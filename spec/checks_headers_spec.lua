@@ -67,6 +67,28 @@ describe("an id", function()
     assert_refused("id", client:retrieve_payment_record())
   end)
 
+  it("may not be the API key: paths are for logs", function()
+    for _, id in ipairs { samples.KEY, "x" .. samples.KEY } do
+      each_call(function(name, params)
+        local record, err = client[name](client, id, params)
+        assert_refused("id", record, err)
+        assert.is_nil(err.message:find(samples.KEY, 1, true))
+      end)
+    end
+    assert.truthy(client:prepare("retrieve_payment_record", "sk_test_other"))
+  end)
+
+  it("and its fault's message have no API key, whatever keys look like", function()
+    local key = "vault:0123456789abcdef"
+    local other = samples.scripted(nil, { api_key = key })
+    for _, params in ipairs { { [key] = 1 }, { metadata = key }, { amount_requested = { [key] = key } } } do
+      local _, err = other:report_payment(params)
+      assert.equal("validation_error", err.type)
+      assert.is_nil((tostring(err) .. err.message .. err.param):find(key, 1, true))
+    end
+    assert_refused("id", nil, select(2, client:retrieve_payment_record(samples.KEY)))
+  end)
+
   it("may not be the parameters: the message says where it goes", function()
     local _, err = client:report_payment_attempt_failed { failed_at = 1730253453 }
     assert_refused("id", nil, err)
@@ -99,10 +121,9 @@ describe("the header option", function()
     api_version = "Stripe-Version",
     api_key = "Authorization",
   }
+  -- security_headers_spec.lua has more of them.
   local PLACES = {
-    first = function(character) return character .. "key" end,
     middle = function(character) return "k" .. character .. "y" end,
-    last = function(character) return "key" .. character end,
     only = function(character) return character end,
   }
 
@@ -160,6 +181,21 @@ describe("the header option", function()
       end
     end)
   end
+
+  it("may not have the API key in it, unless it is api_key", function()
+    for option in pairs(HEADERS) do
+      for _, value in ipairs { samples.KEY, "order-" .. samples.KEY, samples.KEY .. "-1" } do
+        local header, err, sent = sent_header(option, value)
+        if option ~= "api_key" then
+          assert.is_nil(header)
+          assert.equal(option .. ": may not have the API key in it, which is a secret", err.message)
+          assert.same({ option, "not_sent", 0 }, { err.param, err.outcome, sent })
+        end
+      end
+    end
+    assert.equal("sk_test", (sent_header("idempotency_key", "sk_test"))) -- too short for a secret
+    assert.equal("sk_test_own", (sent_header("idempotency_key", "sk_test_own"))) -- another one
+  end)
 
   it("api_key is not shown when it is wrong", function()
     for _, key in ipairs { "sk_test_ secret", "sk_test_secret\r\nX: y", "sk_test_secret\n", ("secret"):rep(60) } do

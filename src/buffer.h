@@ -33,6 +33,10 @@ static inline void buffer_append(struct buffer *buffer, const char *data, size_t
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_integer(struct buffer *buffer, long long value);
 
+/* Appends text that a user wrote as a message may show it: without control characters, and with
+ * "[api key]" in its place where it has a secret key of Stripe's. */
+void buffer_append_shown(struct buffer *buffer, const char *text, size_t length);
+
 /* The contents as C text: "" when empty. Valid until the next append. */
 const char *buffer_text(const struct buffer *buffer);
 

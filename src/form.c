@@ -111,13 +111,6 @@ void form_write_integer(struct form *form, long long value) {
   buffer_append_integer(&form->body, value);
 }
 
-static void append_printable(struct buffer *text, const char *name, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    bool control = (unsigned char)name[i] < ' ' || name[i] == 0x7F;
-    buffer_append(text, control ? "?" : &name[i], 1);
-  }
-}
-
 void form_describe_path(const struct form *form, struct buffer *text) {
   for (size_t i = 0; i < form->depth; i++) {
     const struct form_segment *segment = &form->path[i];
@@ -127,7 +120,7 @@ void form_describe_path(const struct form *form, struct buffer *text) {
     }
     if (i > 0)
       buffer_append(text, "[", 1);
-    append_printable(text, segment->name, segment->length);
+    buffer_append_shown(text, segment->name, segment->length);
     if (i > 0)
       buffer_append(text, "]", 1);
   }

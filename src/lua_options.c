@@ -91,24 +91,31 @@ bool lua_options_is_call_option(const char *name) {
   return find(name, SCOPE_CALL) != NULL;
 }
 
-/* Raises `text`, after the value on top of the stack was shown, unless the option is a secret. */
+/* The value at `index` as a message shows it. It lives as long as the userdata that is pushed. */
+static const char *show(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  struct buffer *shown = &lua_push_form(L)->body;
+  walk_describe_value(L, index, shown);
+  return buffer_text(shown);
+}
+
+/* Raises, and shows the value on top of the stack, unless the option is a secret. */
 static int value_error(lua_State *L, const struct option *option, const char *expectation) {
   if (option->kind == KIND_KEY)
     return luaL_error(L, "option %s: expected %s", option->name, expectation);
-  struct buffer *shown = &lua_push_form(L)->body;
-  walk_describe_value(L, -2, shown);
-  return luaL_error(L, "option %s: expected %s, got %s", option->name, expectation,
-                    buffer_text(shown));
+  return luaL_error(L, "option %s: expected %s, got %s", option->name, expectation, show(L, -1));
 }
 
-static int unknown_error(lua_State *L, const char *name, unsigned scope) {
-  struct nearest nearest = nearest_to(name);
+/* The name is at `index`. */
+static int unknown_error(lua_State *L, int index, unsigned scope) {
+  struct nearest nearest = nearest_to(lua_tostring(L, index));
+  const char *name = show(L, index);
   for (size_t i = 0; i < COUNT; i++)
     if (table[i].scope & scope)
       nearest_offer(&nearest, table[i].name);
   if (nearest.best)
-    return luaL_error(L, "unknown option \"%s\" (did you mean \"%s\"?)", name, nearest.best);
-  return luaL_error(L, "unknown option \"%s\"", name);
+    return luaL_error(L, "unknown option %s (did you mean \"%s\"?)", name, nearest.best);
+  return luaL_error(L, "unknown option %s", name);
 }
 
 static void check_type(lua_State *L, const struct option *option) {
@@ -166,10 +173,9 @@ static void read_table(lua_State *L, int index, unsigned scope, struct options *
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_error(L, "expected a table of named options, got a key that is a %s",
                  luaL_typename(L, -2));
-    const char *name = lua_tostring(L, -2);
-    const struct option *option = find(name, scope);
+    const struct option *option = find(lua_tostring(L, -2), scope);
     if (!option)
-      unknown_error(L, name, scope);
+      unknown_error(L, -2, scope);
     else
       read_value(L, option, options);
     lua_pop(L, 1);
@@ -178,8 +184,7 @@ static void read_table(lua_State *L, int index, unsigned scope, struct options *
 
 bool lua_options_exposes_key(const struct options *options) {
   const char *key = options->api_key.data;
-  bool live = key && (strncmp(key, "sk_live_", 8) == 0 || strncmp(key, "rk_live_", 8) == 0);
-  return live &&
+  return key && strstr(key, "_live_") &&
          base_url_check(options->api_base.data, options->api_base.length) != BASE_URL_SECURE;
 }
 
@@ -253,6 +258,22 @@ const char *lua_options_bad_header(const struct options *options) {
   return NULL;
 }
 
+bool lua_options_have_key(const struct options *options, const char *text, size_t length) {
+  struct text key = options->api_key;
+  return key.length >= SHORTEST_KEY && memmem(text, length, key.data, key.length);
+}
+
+const char *lua_options_misplaced_key(const struct options *options) {
+  for (size_t i = 0; i < COUNT; i++) {
+    if (table[i].kind != KIND_HEADER)
+      continue;
+    const struct text *text = (const void *)((const char *)options + table[i].offset);
+    if (text->data && lua_options_have_key(options, text->data, text->length))
+      return table[i].name;
+  }
+  return NULL;
+}
+
 static struct text *text_of(struct options *options, size_t i) {
   return table[i].kind <= KIND_KEY ? (void *)((char *)options + table[i].offset) : NULL;
 }
@@ -288,8 +309,8 @@ const struct endpoint *lua_options_check_endpoint(lua_State *L, int index) {
   const struct endpoint *endpoint = endpoint_find(name);
   const char *nearest = endpoint ? NULL : endpoint_nearest(name);
   if (nearest)
-    luaL_error(L, "unknown call \"%s\" (did you mean \"%s\"?)", name, nearest);
+    luaL_error(L, "unknown call %s (did you mean \"%s\"?)", show(L, index), nearest);
   else if (!endpoint)
-    luaL_error(L, "unknown call \"%s\"", name);
+    luaL_error(L, "unknown call %s", show(L, index));
   return endpoint;
 }

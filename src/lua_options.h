@@ -9,6 +9,8 @@
 
 #pragma GCC visibility push(hidden)
 
+enum { SHORTEST_KEY = 8 }; /* what is shorter is no secret, and may stand anywhere by chance */
+
 struct text {
   const char *data; /* NULL: not given; otherwise ended by a NUL */
   size_t length;
@@ -35,6 +37,12 @@ void lua_options_read_call(lua_State *L, int index, struct options *options);
 /* The name of an option that would go into a header and may not, or NULL: a header's value is
  * printable ASCII without spaces, 1 to 255 bytes. */
 const char *lua_options_bad_header(const struct options *options);
+
+/* Whether the text has the API key in it. */
+bool lua_options_have_key(const struct options *options, const char *text, size_t length);
+
+/* The name of another header's option that has the API key in it, or NULL. */
+const char *lua_options_misplaced_key(const struct options *options);
 
 /* Whether a live key would go over plain http. */
 bool lua_options_exposes_key(const struct options *options);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SHORTEST_KEY = 8 }; /* what is shorter is no secret, and would garble the text */
+enum { LONGEST_TEXT = 1024 }; /* bytes of a text in an error: it may be logged */
 
 /* The key is the end of the first header line. */
 static const char *api_key(const struct call *call, size_t *length) {
@@ -37,15 +37,41 @@ void lua_redact_push(lua_State *L, const struct call *call, const char *text, si
   luaL_pushresult(&shown);
 }
 
+/* Whether the key of the field, under the value on top, has the API key in it. */
+static bool is_named_after_key(lua_State *L, const struct call *call) {
+  size_t length;
+  if (lua_type(L, -2) != LUA_TSTRING)
+    return false;
+  const char *name = lua_tolstring(L, -2, &length);
+  return lua_redact_is_needed(call, name, length);
+}
+
 static void redact_fields(lua_State *L, const struct call *call) {
   luaL_checkstack(L, 8, "error nested too deep");
   lua_pushnil(L);
   while (lua_next(L, -2)) {
+    if (is_named_after_key(L, call)) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
+    }
     lua_redact_value(L, call);
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, -4);
   }
+}
+
+/* Cuts the string on top, and not within a character of it (UTF-8). */
+static void cut(lua_State *L) {
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  if (length <= LONGEST_TEXT)
+    return;
+  length = LONGEST_TEXT;
+  while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
+    length--;
+  lua_pushlstring(L, text, length);
+  lua_remove(L, -2);
 }
 
 void lua_redact_value(lua_State *L, const struct call *call) {
@@ -54,7 +80,10 @@ void lua_redact_value(lua_State *L, const struct call *call) {
   } else if (lua_type(L, -1) == LUA_TSTRING) {
     size_t length;
     const char *text = lua_tolstring(L, -1, &length);
-    lua_redact_push(L, call, text, length);
-    lua_remove(L, -2);
+    if (lua_redact_is_needed(call, text, length)) {
+      lua_redact_push(L, call, text, length);
+      lua_remove(L, -2);
+    }
+    cut(L);
   }
 }

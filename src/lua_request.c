@@ -6,6 +6,7 @@
 #include "lua_error.h"
 #include "lua_fields.h"
 #include "lua_params.h"
+#include "lua_redact.h"
 #include "payment_records.h"
 #include "random.h"
 
@@ -32,8 +33,9 @@ static bool is_id_byte(char c) {
          c == '-';
 }
 
-/* Only such bytes: libcurl would resolve "../", and an empty id would make it another call. */
-static bool is_id(lua_State *L, int index) {
+/* Only such bytes: libcurl would resolve "../", and an empty id would make it another call. Not the
+ * key: paths are for logs. */
+static bool is_id(lua_State *L, int index, const struct options *options) {
   size_t length;
   if (lua_type(L, index) != LUA_TSTRING)
     return false;
@@ -41,11 +43,12 @@ static bool is_id(lua_State *L, int index) {
   for (size_t i = 0; i < length; i++)
     if (!is_id_byte(id[i]))
       return false;
-  return length >= 1 && length <= PR_MAX_ID;
+  return length >= 1 && length <= PR_MAX_ID && !lua_options_have_key(options, id, length);
 }
 
-static bool check_id(struct walk *walk, const struct arguments *arguments) {
-  if (!arguments->id || is_id(walk->L, arguments->id))
+static bool check_id(struct walk *walk, const struct arguments *arguments,
+                     const struct options *options) {
+  if (!arguments->id || is_id(walk->L, arguments->id, options))
     return true;
   form_begin(walk->form);
   form_enter_key(walk->form, "id", 2);
@@ -70,6 +73,9 @@ static bool check_options(struct walk *walk, const struct options *options) {
     return option_fault(walk, "api_key", "there is none for this call; give it as an option");
   if (lua_options_exposes_key(options))
     return option_fault(walk, "api_key", "a live key is sent over https:// only");
+  const char *misplaced = lua_options_misplaced_key(options);
+  if (misplaced)
+    return option_fault(walk, misplaced, "may not have the API key in it, which is a secret");
   return true;
 }
 
@@ -167,7 +173,7 @@ static bool write_request(struct walk *walk, const struct arguments *arguments, 
   struct options options = call->client->options;
   lua_options_read_call(walk->L, arguments->options, &options);
   walk->allow_unknown = options.allow_unknown_params;
-  if (!check_id(walk, arguments) || !check_options(walk, &options))
+  if (!check_id(walk, arguments, &options) || !check_options(walk, &options))
     return false;
   choose_key(walk->L, call, &options);
   write_url(walk->L, arguments, call, &options);
@@ -192,8 +198,10 @@ bool lua_request_build(lua_State *L, const struct arguments *arguments, struct c
   if (call->url.failed || call->headers.failed || call->form.body.failed || call->form.key.failed ||
       call->message.failed)
     luaL_error(L, "not enough memory");
-  if (!right)
+  if (!right) {
     lua_error_of_validation(L, &call->message, walk.path_length);
+    lua_redact_value(L, call);
+  }
   buffer_free(&call->message);
   if (!right)
     lua_call_free_request(call);

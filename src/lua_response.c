@@ -81,7 +81,8 @@ void lua_response_set_answer(lua_State *L, const struct call *call, const struct
     set_integer(L, "status", answer->status);
   if (!headers || headers->request_id_length == 0)
     return;
-  lua_redact_push(L, call, headers->lines.data + headers->request_id, headers->request_id_length);
+  lua_pushlstring(L, headers->lines.data + headers->request_id, headers->request_id_length);
+  lua_redact_value(L, call);
   lua_setfield(L, -2, "request_id");
 }
 

@@ -49,10 +49,7 @@ static void describe_string(lua_State *L, int index, struct buffer *text) {
   size_t length;
   const char *bytes = lua_tolstring(L, index, &length);
   buffer_append_text(text, "\"");
-  for (size_t i = 0; i < length && i < SHOWN_BYTES; i++) {
-    char shown = (unsigned char)bytes[i] < ' ' || bytes[i] == 0x7F ? '?' : bytes[i];
-    buffer_append(text, &shown, 1);
-  }
+  buffer_append_shown(text, bytes, length > SHOWN_BYTES ? SHOWN_BYTES : length);
   buffer_append_text(text, length > SHOWN_BYTES ? "\"…" : "\"");
 }
 

@@ -30,8 +30,11 @@ local function decimals_of(currency)
   if TWO_DECIMALS[currency] or WHOLE_UNITS[currency] then return 2 end
 end
 
+-- As a message shows it: without control characters, not the whole of a long one, and not an API key.
 local function describe(value)
-  return type(value) == "string" and string.format("%q", value) or "a " .. type(value)
+  if type(value) ~= "string" then return "a " .. type(value) end
+  if value:find "[sr]k_%l+_" then return '"[api key]"' end
+  return '"' .. value:sub(1, 40):gsub("%c", "?") .. '"'
 end
 
 --- The digits before and after the point; nil when that is not what the amount is made of.
@@ -52,11 +55,11 @@ return function(amount, currency)
   if not whole then return nil, 'expected an amount as a string such as "12.34", got ' .. describe(amount) end
   local kept, rest = fraction:sub(1, decimals), fraction:sub(decimals + 1)
   if rest:find "[^0]" then
-    return nil, string.format("%s has %d decimals, got %q", currency, decimals, amount)
+    return nil, string.format("%s has %d decimals, got %s", currency, decimals, describe(amount))
   end
   kept = kept .. ("0"):rep(decimals - #kept)
   if WHOLE_UNITS[currency] and kept ~= "00" then
-    return nil, string.format("%s has no decimals, got %q", currency, amount)
+    return nil, string.format("%s has no decimals, got %s", currency, describe(amount))
   end
   local units = tonumber(whole .. kept)
   if units >= LARGEST_EXACT then return nil, "the amount is too large to be exact, got " .. describe(amount) end

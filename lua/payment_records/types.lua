@@ -87,7 +87,7 @@
 
 ---@class payment_records.Error
 ---@field type string Stripe's, or validation_error, connection_error, timeout_error, response_error, canceled_error
----@field message string
+---@field message string this and other texts of a server's: at most 1 KiB
 ---@field outcome "not_sent"|"rejected"|"unknown"
 ---@field retryable boolean whether the same call may succeed later
 ---@field attempts integer

@@ -55,7 +55,9 @@ function Server:stop()
       sleep 0.01
     done
     kill -KILL %d]]):format(self.pid, self.directory, self.pid))
+  local output = files.read(self.directory .. "/output") or ""
   files.remove(self.directory)
+  assert(not output:find "[rs]k_test_%w", "a server has printed an API key")
 end
 
 local function started(server)
@@ -211,6 +213,10 @@ http {
     location / {
       return 200 '{"id":"pr_1","object":"payment_record","protocol":"$server_protocol","tls":"$ssl_protocol"}';
     }
+    location ~ /echo(/|$) {
+      return 200 '{"id":"echo","object":"payment_record","protocol":"$server_protocol",
+        "authorization":"$http_authorization","account":"$http_stripe_account"}';
+    }
   }
 }
 ]]
@@ -226,7 +232,8 @@ function servers.run_nginx(directory, server)
   return started(server)
 end
 
----Starts nginx with TLS on a Unix socket. Every answer is a record whose `protocol` is that of the request.
+---Starts nginx with TLS on a Unix socket. Every answer is a record whose `protocol` is that of the request; the record
+---"echo" has its `authorization` and `account`, too.
 ---@param http2 boolean whether it offers HTTP/2
 ---@return spec.Server
 function servers.nginx(http2)
