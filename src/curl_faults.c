@@ -51,7 +51,9 @@ enum fault curl_fault(CURLcode code, bool sent) {
 
 void curl_fault_describe(struct buffer *text, CURLcode code, const char *detail, bool sent) {
   size_t i = row(code);
-  buffer_append_text(text, detail && *detail ? detail : curl_easy_strerror(code));
+  /* libcurl repeats a proxy that it cannot read, with the password in it. */
+  bool shown = detail && *detail && !strchr(detail, '@');
+  buffer_append_text(text, shown ? detail : curl_easy_strerror(code));
   if (i < COUNT && faults[i].advice && !(sent && faults[i].fault != FAULT_TIMEOUT)) {
     buffer_append_text(text, "; ");
     buffer_append_text(text, faults[i].advice);
