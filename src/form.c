@@ -38,6 +38,7 @@ void form_begin(struct form *form) {
   buffer_clear(&form->body);
   buffer_clear(&form->key);
   form->depth = 0;
+  form->too_long = false;
 }
 
 void form_free(struct form *form) {
@@ -94,6 +95,13 @@ void form_leave(struct form *form) {
   buffer_truncate(&form->key, form->path[--form->depth].prefix);
 }
 
+/* A value gets no shorter when it is encoded. */
+static bool has_room(struct form *form, size_t length) {
+  if (form->limit > 0 && form->body.length + length > form->limit)
+    form->too_long = true;
+  return !form->too_long;
+}
+
 static void begin_pair(struct form *form) {
   if (form->body.length > 0)
     buffer_append(&form->body, "&", 1);
@@ -102,11 +110,15 @@ static void begin_pair(struct form *form) {
 }
 
 void form_write(struct form *form, const char *value, size_t length) {
+  if (!has_room(form, length))
+    return;
   begin_pair(form);
   form_encode(&form->body, value, length);
 }
 
 void form_write_integer(struct form *form, long long value) {
+  if (!has_room(form, 0))
+    return;
   begin_pair(form);
   buffer_append_integer(&form->body, value);
 }

@@ -24,6 +24,8 @@ struct form {
   struct buffer key;         /* the encoded key of the place we are at */
   struct form_segment *path; /* the caller's, PR_MAX_DEPTH of them: where we are */
   size_t depth;
+  size_t limit;  /* bytes of the body that are too many; 0: there is no limit */
+  bool too_long; /* a pair was left out for that reason */
 };
 
 /* Starts a new body, keeping the memory of the last one. */

@@ -82,12 +82,13 @@ static bool check_options(struct walk *walk, const struct options *options) {
 static bool write_params(struct walk *walk, const struct arguments *arguments,
                          const struct endpoint *endpoint) {
   form_begin(walk->form);
+  walk->form->limit = PR_MAX_BODY;
   if (!lua_istable(walk->L, arguments->params))
     return true;
   lua_pushvalue(walk->L, arguments->params);
   bool right = lua_params_write(walk, endpoint->params);
   lua_pop(walk->L, 1);
-  if (right && walk->form->body.length > PR_MAX_BODY) {
+  if (right && (walk->form->too_long || walk->form->body.length > PR_MAX_BODY)) {
     form_begin(walk->form);
     return walk_fault(walk, "the parameters are longer than 1 MiB");
   }
