@@ -27,14 +27,20 @@ local WITHOUT_ID = { report_payment = true, list_payment_records = true, list_pa
 local Client = {}
 Client.__index = Client
 
+-- Options are what is in the table itself: no metamethod has a say, as in the C core.
+local function raw_copy(options)
+  local copy = {}
+  for name, value in next, options do copy[name] = value end
+  return copy
+end
+
 --- See payment_records.new. Raises without a position.
 ---@param options payment_records.ClientOptions
 ---@return payment_records.Client
 local function new(options)
-  local given, settings = options.api_key, options
+  local settings = raw_copy(options)
+  local given = settings.api_key
   if given == nil then
-    settings = {}
-    for name, value in pairs(options) do settings[name] = value end
     settings.api_key = os.getenv "STRIPE_API_KEY"
     if settings.api_key == nil or settings.api_key == "" then
       error("no API key: give the option api_key (a string, or a function that returns one), "
@@ -47,9 +53,9 @@ local function new(options)
     core = result,
     steps = 0, -- of the engine, by coroutines that wait
     key_function = type(given) == "function" and given or nil,
-    sleep = options.sleep,
-    transport = options.transport,
-    connection = { ca_file = options.ca_file, proxy = options.proxy, unix_socket = options.unix_socket },
+    sleep = settings.sleep,
+    transport = settings.transport,
+    connection = { ca_file = settings.ca_file, proxy = settings.proxy, unix_socket = settings.unix_socket },
   }, Client)
 end
 
@@ -66,9 +72,9 @@ end
 local function with_key(self, name, ...)
   if not self.key_function then return ... end
   local arguments, place = { ... }, WITHOUT_ID[name] and 2 or 3
-  local given, options = arguments[place], {}
+  local given = arguments[place]
   if given ~= nil and type(given) ~= "table" then return ... end
-  for option, value in pairs(given or {}) do options[option] = value end
+  local options = raw_copy(given or {})
   if options.api_key == nil then options.api_key = self.key_function() end
   arguments[place] = options
   return unpack(arguments, 1, place)
