@@ -131,8 +131,8 @@ static void check_agent_part(lua_State *L) {
   for (i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~')
       text = NULL, length = 0;
-  if (!text)
-    luaL_error(L, "option app_info.%s: expected printable ASCII", name);
+  if (!text || length > PR_MAX_HEADER_VALUE)
+    luaL_error(L, "option app_info.%s: expected printable ASCII, at most 255 characters", name);
 }
 
 /* "PaymentRecordsLua/0.1.0 name/version (url)" */
