@@ -1,0 +1,1 @@
+OTHER_C += $(wildcard spec/security/*.c)
