@@ -123,6 +123,21 @@ describe("libcurl's options", function()
     end
   end)
 
+  it("hold for a proxy, too: one whose certificate nobody knows is not spoken to", function()
+    local server = servers.start { tls = true }
+    for _, tls in ipairs { "good", "self_signed", "expired", "wrong_host", "old" } do
+      local proxy = servers.start { tls = tls }
+      local client = payment_records.new { api_key = samples.KEY, api_base = server.url, ca_file = server.ca_file,
+        proxy = proxy.url, max_retries = 0 }
+      local record, err = client:report_payment(samples.reference())
+      assert.is_nil(record)
+      assert.equal("not_sent", err.outcome)
+      assert.same({ 1, 0, 0 }, { #proxy:connections(), #proxy:requests(), #server:connections() })
+      client:close()
+      proxy:stop()
+    end
+  end)
+
   it("leave no way around the certificate: an empty ca_file trusts nobody", function()
     local server = servers.start { tls = true }
     local directory = files.temporary_directory()

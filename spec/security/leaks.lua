@@ -203,6 +203,8 @@ local function the_sandbox()
     try("sandbox", client.report_payment, client, params)
     try("sandbox", client.retrieve_payment_record, client, "pr_none")
   end
+  local strict = new { transport = sandbox.new({ keys = { "sk_test_other" } }):transport() }
+  try("a key that the sandbox does not know", strict.retrieve_payment_record, strict, "pr_1")
 end
 
 wrong_client_options()
