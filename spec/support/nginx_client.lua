@@ -168,7 +168,9 @@ end
 ---Waits until it has ended by itself.
 ---@return integer status of the master process
 function Nginx:wait()
-  return tonumber(nginx_client.eventually(function() return files.read(self.directory .. "/ended") end, "nginx ends"))
+  return tonumber(nginx_client.eventually(function()
+    return (files.read(self.directory .. "/ended") or ""):match "%d+" -- the shell makes it, and writes then
+  end, "nginx ends"))
 end
 
 local function is_expected(line, patterns)
