@@ -53,16 +53,15 @@ static void heed_cut_answer(const struct attempt_end *end, struct verdict *verdi
 static struct verdict judge_fault(const struct attempt_end *end) {
   static const struct {
     bool retry, retryable;
-    double base;
   } rules[] = {
-      [FAULT_CONNECT] = {true, true, BASE_CONNECT},   [FAULT_SETUP] = {false, false, BASE_USUAL},
-      [FAULT_BROKEN] = {true, true, BASE_USUAL},      [FAULT_TIMEOUT] = {true, true, BASE_USUAL},
-      [FAULT_TOO_LARGE] = {false, false, BASE_USUAL}, [FAULT_CANCELED] = {false, true, BASE_USUAL},
+      [FAULT_CONNECT] = {true, true},     [FAULT_SETUP] = {false, false},
+      [FAULT_BROKEN] = {true, true},      [FAULT_TIMEOUT] = {true, true},
+      [FAULT_TOO_LARGE] = {false, false}, [FAULT_CANCELED] = {false, true},
   };
   struct verdict verdict = {.outcome = end->sent ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT,
                             .retry = rules[end->fault].retry,
                             .retryable = rules[end->fault].retryable,
-                            .base = rules[end->fault].base};
+                            .base = end->sent ? BASE_USUAL : BASE_CONNECT};
   heed_cut_answer(end, &verdict);
   return verdict;
 }
