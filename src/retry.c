@@ -17,7 +17,6 @@ static const struct status_rule {
   enum outcome outcome;
   bool settles, retry, retryable;
 } status_rules[] = {
-    {300, 399, OUTCOME_UNKNOWN, false, false, false},
     {401, 401, OUTCOME_REJECTED, false, false, false},
     {403, 403, OUTCOME_REJECTED, false, false, false},
     {407, 407, OUTCOME_NOT_SENT, false, false, false}, /* a proxy's; Stripe sends none */
@@ -73,10 +72,12 @@ static struct verdict judge_success(const struct attempt_end *end) {
       .outcome = OUTCOME_UNKNOWN, .retry = true, .retryable = true, .base = BASE_USUAL};
 }
 
-/* Stripe: the header decides where it is present. A stored 500 never changes, and a key that was
- * used for something else never fits, so these two are not tried again whatever it says. */
+/* Stripe: the header decides where it is present. A stored 500 never changes, a key that was used
+ * for something else never fits, and a redirect or a strange status is not Stripe's: these are not
+ * tried again whatever it says. */
 static void apply_should_retry(const struct attempt_end *end, struct verdict *verdict) {
-  bool hopeless = end->idempotency_error || (end->replayed && end->status >= 500);
+  bool strange = end->status < 400 || end->status > 599;
+  bool hopeless = strange || end->idempotency_error || (end->replayed && end->status >= 500);
   if (hopeless || end->should_retry == SHOULD_RETRY_FALSE)
     verdict->retry = verdict->retryable = false;
   else if (end->should_retry == SHOULD_RETRY_TRUE)
