@@ -22,6 +22,8 @@ static const struct {
     {CURLE_SSL_ISSUER_ERROR, FAULT_SETUP, "check the option ca_file"},
     {CURLE_SSL_CIPHER, FAULT_SETUP, NULL},
     {CURLE_SSL_INVALIDCERTSTATUS, FAULT_SETUP, NULL},
+    {CURLE_SSL_CLIENTCERT, FAULT_SETUP,
+     "check the option api_base: Stripe asks for no certificate"},
     {CURLE_UNSUPPORTED_PROTOCOL, FAULT_SETUP, "check the options api_base and proxy"},
     {CURLE_URL_MALFORMAT, FAULT_SETUP, "check the option api_base"},
     {CURLE_FAILED_INIT, FAULT_SETUP, NULL},
