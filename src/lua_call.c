@@ -210,10 +210,11 @@ static void make_result(lua_State *L, const struct call *call, const struct verd
   store_result(L, CALL);
 }
 
-static void remember(struct call *call, const struct attempt_end *end, enum outcome outcome) {
+/* A GET that was lost counts as refused: Stripe may have seen it. */
+static void remember(struct call *call, enum outcome outcome) {
   call->earlier_attempts = call->attempts;
   call->doubt = call->doubt || outcome == OUTCOME_UNKNOWN;
-  call->refused = call->refused || (end->fault == FAULT_NONE && outcome == OUTCOME_REJECTED);
+  call->refused = call->refused || outcome == OUTCOME_REJECTED;
 }
 
 /* What on_attempt is told of an error; NULL: there is none. */
@@ -237,7 +238,7 @@ int lua_call_settle(lua_State *L) {
   lua_insert(L, EVENT);
   if (wait < 0)
     make_result(L, call, &verdict);
-  remember(call, &end, verdict.outcome);
+  remember(call, verdict.outcome);
   engine_leave(L, CLIENT, call, wait);
   call->settling = false;
   lua_settop(L, EVENT);
