@@ -1,14 +1,14 @@
---- The retry rules a second time, as the documents state them and without a look at src/retry.c: what
---- retry_decision_spec.lua holds the C code to. An attempt is a table of what was seen:
----   code         libcurl's error code; 0: an answer came to its end
----   cause        "large": the answer is larger than we take; "canceled": by the caller; nil
----   sent         some byte of the request left us
----   status       of the answer
----   should_retry the values of its Stripe-Should-Retry lines
----   problem      "lock_timeout", "idempotency_error" or nil
----   replayed, usable, stripe   a stored answer; the object that was asked for; Stripe's own answer
----   post         or else a GET
----   doubt, refused             what earlier attempts of the call left behind
+--- The retry rules a second time, in other words than src/retry.c has: what decision_spec.lua holds the C code to.
+-- Change it when the rules change, and not to make it agree with the code. An attempt is a table of what was seen:
+--   code           libcurl's error code; 0: an answer came to its end
+--   cause          "large": the answer is larger than we take; "canceled": by the caller; false
+--   sent           some byte of the request left us
+--   status         of the answer, as far as it came
+--   should_retry   the values of its Stripe-Should-Retry lines
+--   problem        "lock_timeout", "idempotency_error" or false
+--   replayed, usable, stripe   a stored answer; the object that was asked for; Stripe's own answer
+--   post           or else a GET
+--   doubt, refused   what earlier attempts of the call left behind: an unknown outcome, a refusal
 
 local model = {}
 
@@ -20,31 +20,29 @@ local function set(...)
   return members
 end
 
--- Before a byte was sent: what is wrong here stays wrong. Certificates and ciphers (58, 59, 60, 77, 82, 83, 90,
--- 91, 98), addresses and protocols (1, 3, 4), libcurl itself (2), no memory (27).
-local lasting = set(1, 2, 3, 4, 27, 58, 59, 60, 77, 82, 83, 90, 91, 98)
+-- Before a byte was sent: what is wrong here stays wrong. Certificates and ciphers (59, 60, 77, 83, 91, 98),
+-- addresses and protocols (1, 3, 4), libcurl itself (2), no memory (27).
+local lasting = set(1, 2, 3, 4, 27, 59, 60, 77, 83, 91, 98)
 
--- A refusal that says nothing of earlier attempts: Stripe gives it before it looks at the key.
-local before_the_key = set(401, 403, 407, 429)
+-- What Stripe says of the payment itself, and would repeat under the same key: it holds for earlier attempts, too.
+-- Others (401, 403, 429, …) come before Stripe looks at the key.
+local behind_the_key = set(400, 402, 404, 410, 422)
 
----What Stripe advises: true, false, or nil where it says nothing that can be followed.
+---What Stripe advises: true, false, or nil where it says nothing, or contradicts itself.
 ---@param values string[]
 ---@return boolean|nil
 function model.advice(values)
   local said = {}
   for _, value in ipairs(values) do
-    said[value] = true
+    said[#said + 1] = value:lower()
+    if said[1] ~= said[#said] then return nil end
   end
-  if said["true"] ~= said["false"] then
-    return said["true"] == true
-  end
+  if said[1] == "true" or said[1] == "false" then return said[1] == "true" end
 end
 
 local function nothing_came(attempt)
-  if attempt.cause == "large" then
-    return { outcome = "unknown", retry = false }
-  elseif attempt.cause == "canceled" then
-    return { outcome = attempt.sent and "unknown" or "not_sent", retry = false, later = true }
+  if attempt.cause then
+    return { outcome = attempt.sent and "unknown" or "not_sent", retry = false, later = attempt.cause == "canceled" }
   elseif not attempt.sent then
     return { outcome = "not_sent", retry = not lasting[attempt.code], base = 0.25 }
   end
@@ -52,26 +50,35 @@ local function nothing_came(attempt)
   return { outcome = "unknown", retry = attempt.code ~= 27, base = 0.5 }
 end
 
+-- Of a status from 400 on: what it says when it is Stripe's own, and whether it is tried again, from which base.
+local statuses = {
+  [407] = { outcome = "not_sent" }, -- a proxy's, which has not sent it on
+  [408] = { outcome = "unknown", retry = true }, [425] = { outcome = "unknown", retry = true },
+  [409] = { outcome = "unknown", retry = true, base = 1 },
+  [424] = { outcome = "unknown", later = true },
+  [429] = { outcome = "rejected", retry = true, later = true, base = 1 },
+  [500] = { outcome = "unknown", retry = true, base = 1 },
+}
+local OTHER_REFUSAL, OTHER_FAILURE = { outcome = "rejected" }, { outcome = "unknown", retry = true }
+
 local function by_status(attempt)
   local status = attempt.status
   if status < 200 or status >= 600 or status >= 300 and status < 400 then
     return { outcome = "unknown", retry = false, final = true }
   elseif status < 300 then
     return { outcome = attempt.usable and "done" or "unknown", retry = not attempt.usable, final = true }
-  elseif attempt.problem == "idempotency_error" then
-    return { outcome = "rejected", retry = false, final = true }
-  elseif status >= 500 then
-    local first = not attempt.replayed
-    return { outcome = "unknown", retry = first, final = not first, base = status == 500 and 1 or 0.5 }
-  elseif status == 408 or status == 425 or status == 409 then
-    return { outcome = "unknown", retry = true, base = status == 409 and 1 or 0.5 }
-  elseif status == 424 then
-    return { outcome = "unknown", retry = false, later = true }
-  elseif status == 429 then
-    local base = attempt.problem == "lock_timeout" and 0.5 or 1
-    return { outcome = attempt.stripe and "rejected" or "unknown", retry = true, later = true, base = base }
   end
-  return { outcome = attempt.stripe and "rejected" or "unknown", retry = false }
+  local rule = statuses[status] or (status < 500 and OTHER_REFUSAL or OTHER_FAILURE)
+  -- The stored 500 never changes; a key that was used for something else never fits.
+  local final = attempt.problem == "idempotency_error" or status >= 500 and attempt.replayed
+  local foreign = rule.outcome == "rejected" and not attempt.stripe
+  return {
+    outcome = foreign and "unknown" or rule.outcome,
+    retry = not final and rule.retry or false,
+    later = not final and rule.later,
+    base = attempt.problem == "lock_timeout" and status == 429 and 0.5 or rule.base,
+    final = final,
+  }
 end
 
 -- Of the call: what this attempt says, and what earlier ones left open.
@@ -81,11 +88,17 @@ local function outcome_of_call(attempt, outcome)
   elseif not attempt.post then -- it has no effect; all that matters is whether Stripe can have seen it
     return (outcome ~= "not_sent" or attempt.doubt or attempt.refused) and "rejected" or outcome
   end
-  local settled = outcome == "rejected" and not before_the_key[attempt.status]
+  local settled = outcome == "rejected" and behind_the_key[attempt.status]
   if attempt.doubt and not settled then
     return "unknown"
   end
   return outcome == "not_sent" and attempt.refused and "rejected" or outcome
+end
+
+-- Whether Stripe's advice, where there is some, counts: of an answer that was cut only the advice against.
+local function may_advise(attempt, answered, verdict, advice)
+  if not answered then return attempt.status >= 300 and advice == false end
+  return not verdict.final
 end
 
 ---@param attempt table
@@ -94,7 +107,7 @@ function model.decide(attempt)
   local answered = attempt.code == 0 and not attempt.cause
   local verdict = answered and by_status(attempt) or nothing_came(attempt)
   local advice = model.advice(attempt.should_retry)
-  if answered and not verdict.final and advice ~= nil then
+  if advice ~= nil and may_advise(attempt, answered, verdict, advice) then
     verdict.retry = advice
     verdict.later = verdict.later and advice
   end

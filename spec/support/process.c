@@ -49,6 +49,15 @@ static int process_now(lua_State *L) {
   return 1;
 }
 
+/* pause(seconds): nothing else. A signal may end it sooner. */
+static int process_pause(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  struct timespec time = {.tv_sec = (time_t)seconds};
+  time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+  nanosleep(&time, NULL);
+  return 0;
+}
+
 /* descriptors() -> how many are open, the lowest number that is free. */
 static int process_descriptors(lua_State *L) {
   int open_count = 0, lowest = -1;
@@ -152,6 +161,7 @@ int luaopen_process(lua_State *L) {
                                        {"exit", process_exit},
                                        {"wait", process_wait},
                                        {"now", process_now},
+                                       {"pause", process_pause},
                                        {"descriptors", process_descriptors},
                                        {"fill", process_fill},
                                        {"close", process_close},
