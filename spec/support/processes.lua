@@ -7,7 +7,7 @@ local interpreter = os.getenv "LUA" or arg[-1] or "lua"
 local name = interpreter:match "[^/]+$"
 local directory = "build/" .. name .. "/spec"
 
----Compiles a C file of spec/support for the Lua that runs.
+---Compiles a C file of spec/support for the Lua that runs. Several specs may do so at the same time.
 ---@param source string its name, without the directory
 ---@param target string
 ---@param flags string further flags
@@ -15,8 +15,8 @@ local directory = "build/" .. name .. "/spec"
 local function build(source, target, flags)
   local path = directory .. "/" .. target
   local output, status = files.capture(([[
-    mkdir -p %s && ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -O1 -o %s.new spec/support/%s \
-      $(pkg-config --cflags %s) %s 2>&1 && mv %s.new %s]]):format(directory, path, source, name, flags, path, path))
+    mkdir -p %s && new=%s.$$ && ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -O1 -o $new spec/support/%s \
+      $(pkg-config --cflags %s) %s 2>&1 && mv $new %s]]):format(directory, path, source, name, flags, path))
   assert(status == 0, output)
   return path
 end
