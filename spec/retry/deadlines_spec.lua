@@ -57,8 +57,8 @@ local function assert_kept(case, samples, stall)
       if sample.outcome == case.outcome then reached = reached + 1 end
     end
   end
-  assert.equal(46, count)
-  assert(reached > 10, reached) -- a very busy machine does not get that far with all of them
+  assert.equal(30, count)
+  assert(reached > 6, reached) -- a very busy machine does not get that far with all of them
   assert.same({ step = true, sleep = true, block = true }, ways)
 end
 

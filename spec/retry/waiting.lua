@@ -11,22 +11,30 @@ local processes = require "spec.support.processes"
 local waiting = {}
 
 local DEADLINES = { 0.3, 1 }
-local AT_ONCE = 10 -- calls of a client
+local AT_ONCE = 6 -- calls of a client
 local IN_TURN = 3 -- where one blocks
 
 local now = processes.now
 
--- Starts a process that does nothing but look how long a pause takes. Returns a function that ends it, and says how
--- much too long a pause was at worst.
+-- Pauses and works in turn for about 0.3 s. Returns how much longer that took than it should.
+local function lateness()
+  local start, work, paused = now(), os.clock(), 0
+  while now() - start < 0.3 do
+    processes.pause(0.015)
+    local worked = os.clock()
+    repeat until os.clock() - worked > 0.003
+    paused = paused + 0.015
+  end
+  return now() - start - paused - (os.clock() - work)
+end
+
+-- Starts a process that does nothing but look how late the machine is. Returns a function that ends it, and says how
+-- much that was at worst.
 local function start_probe()
   local directory = files.temporary_directory()
   local result = processes.start(function()
     local last, stall = now() + 60, 0
-    while now() < last and not files.read(directory .. "/end") do
-      local start = now()
-      processes.pause(0.005)
-      stall = math.max(stall, now() - start - 0.005)
-    end
+    while now() < last and not files.read(directory .. "/end") do stall = math.max(stall, lateness()) end
     return stall
   end)
   return function()
@@ -47,11 +55,11 @@ local function client_of(case, deadline, sleep)
   return client
 end
 
+local LARGE = { padding = ("x"):rep(300000) }
+for name, value in pairs(payments.PAYMENT) do LARGE[name] = value end
+
 local function params_of(case)
-  if not case.large then return payments.PAYMENT end
-  local params = { padding = ("x"):rep(300000) }
-  for name, value in pairs(payments.PAYMENT) do params[name] = value end
-  return params
+  return case.large and LARGE or payments.PAYMENT
 end
 
 local function result_of(start, record, err)
@@ -109,7 +117,7 @@ end
 
 ---Makes the calls of all cases, in each way and for each deadline in a process of its own, at the same time.
 ---@param cases table[]
----@return table[] samples, number stall seconds that the machine let a process pause too long, at worst
+---@return table[] samples, number stall seconds that the machine was late by itself, at worst
 function waiting.measure(cases)
   local runs, samples = {}, {}
   local end_probe = start_probe()
