@@ -290,6 +290,12 @@ describe("what is known after two attempts", function()
     assert.is_nil(err.idempotency_key)
     assert.equal(2, assert_same_requests(server, nil))
   end)
+
+  it("is never not_sent of a GET that was sent once", function()
+    local server = servers.start { steps = { { cut = "body", close_listener = true } } }
+    local _, err = payments.client(server, { max_retries = 1 }):retrieve_payment_record "pr_1"
+    assert_fields({ outcome = "rejected", curl_code = 7, attempts = 1 }, err)
+  end)
 end)
 
 describe("a deadline", function()
