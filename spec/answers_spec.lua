@@ -197,6 +197,19 @@ describe("an answer of success that cannot be used", function()
     end
   end)
 
+  local not_records = {
+    ["an element without an id"] = '[{"id":"pr_1"},{}]', ["an id that is empty"] = '[{"id":""}]',
+    ["a string"] = '["pr_1"]', ["a hole"] = '[{"id":"pr_1"},null,{"id":"pr_3"},null,null]',
+    ["names"] = '{"pr_1":{"id":"pr_1"}}', ["no element, and more to come"] = '[],"has_more":true',
+  }
+  for what, data in pairs(not_records) do
+    it("of a list, is one whose data have " .. what, function()
+      local list, err = answered({ body = '{"object":"list","data":' .. data .. "}" }, nil, "list_payment_records")
+      assert.is_nil(list)
+      assert.equal("response_error", err.type)
+    end)
+  end
+
   it("of a GET changes nothing, and is not called unknown", function()
     local record, err = answered({ body = "" }, nil, "retrieve_payment_record", ID)
     assert.is_nil(record)

@@ -108,17 +108,23 @@ static bool field_is(lua_State *L, const char *name, const char *text) {
   return value && strcmp(value, text) == 0;
 }
 
-/* Whether every element of the sequence on top is a table with an id; *count: how many there are.
- */
+static bool has_id(lua_State *L) {
+  const char *id = lua_istable(L, -1) ? field_text(L, "id") : NULL;
+  return id && *id;
+}
+
+/* Whether the table on top is a sequence of tables with an id; *count: how many there are. All are
+ * counted, since the length of one with holes may leave some out. */
 static bool are_records(lua_State *L, size_t *count) {
   bool right = true;
-  *count = lua_rawlen(L, -1);
-  for (size_t i = 1; i <= *count && right; i++) {
-    lua_rawgeti(L, -1, (int)i);
-    right = lua_istable(L, -1) && field_text(L, "id");
+  *count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    ++*count;
+    right = right && has_id(L);
     lua_pop(L, 1);
   }
-  return right;
+  return right && *count == lua_rawlen(L, -1);
 }
 
 /* A page that promises more must have an element to go on from. */
@@ -136,8 +142,8 @@ static bool is_usable_list(lua_State *L) {
 static bool is_usable(lua_State *L, const struct endpoint *endpoint) {
   if (strcmp(endpoint->object, "list") == 0)
     return is_usable_list(L);
-  const char *id = field_text(L, "id"), *object = field_text(L, "object");
-  return id && *id && (!object || strcmp(object, endpoint->object) == 0);
+  const char *object = field_text(L, "object");
+  return has_id(L) && (!object || strcmp(object, endpoint->object) == 0);
 }
 
 /* An answer of another form, {"error": "…", "error_description": "…"}, becomes a table as well. */
