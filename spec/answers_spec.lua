@@ -1,9 +1,14 @@
 -- What becomes of an answer: a record, or nothing that could pass for one.
 
 local cjson = require "cjson"
+local payments = require "spec.support.payments"
 local samples = require "spec.support.samples"
+local servers = require "spec.support.servers"
 
 local ID = samples.ID
+
+teardown(servers.stop_all)
+after_each(payments.close_all)
 
 --- Sends a call to a server that answers with this once; the triple.
 local function answered(answer, options, name, ...)
@@ -242,6 +247,15 @@ describe("the response", function()
     assert.same({ status = 200, request_id = "req_1", idempotency_key = "order-7", attempts = 1, replayed = true,
       headers = { ["request-id"] = "req_1", ["x-twice"] = "a, b", ["idempotent-replayed"] = "true" } }, response)
     if math.type then assert.equal("integer", math.type(response.status)) end
+  end)
+
+  it("takes no line that goes on with another for a header", function()
+    local server = servers.start { steps = { { raw = "HTTP/1.1 200 OK\r\nX-Long: begins\r\n Request-Id: folded\r\n"
+      .. "\tRetry-After: 9\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body } } }
+    local _, err, response = payments.client(server):report_payment(payments.PAYMENT)
+    assert.is_nil(err)
+    assert.is_nil(response.request_id)
+    assert.same({ ["x-long"] = "begins", ["content-length"] = tostring(#body) }, response.headers)
   end)
 
   it("comes with errors, too", function()

@@ -101,9 +101,10 @@ void headers_free(struct headers *headers) {
   buffer_free(&headers->lines);
 }
 
+/* A line that begins with a blank goes on with the one before (RFC 9112, 5.2). */
 static bool split(const char *line, size_t length, struct header *header) {
   const char *colon = memchr(line, ':', length);
-  if (!colon)
+  if (!colon || is_blank(*line))
     return false;
   header->name = line;
   header->name_length = (size_t)(colon - line);
