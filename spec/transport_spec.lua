@@ -57,6 +57,33 @@ describe("a transport of the program's", function()
     end)
   end
 
+  describe("while one call waits for its next attempt and another is started", function()
+    local function report(options)
+      local answers = { { status = 503, headers = { ["Retry-After"] = "0.6" }, body = "" },
+        { status = 200, headers = {}, body = RECORD } }
+      local client = client_of(function() return table.remove(answers, 1) end, options)
+      client:start("report_payment", PAYMENT)
+      assert.equal(0, client:timeout())
+      local record, _, response = client:report_payment(PAYMENT, { max_retries = 1 })
+      assert.same({ "pr_1", 2 }, { record.id, response.attempts })
+    end
+
+    it("does not spin", function()
+      local instructions = 0
+      debug.sethook(function() instructions = instructions + 10000 end, "", 10000)
+      local reported, reason = pcall(report)
+      debug.sethook()
+      assert.is_true(reported, reason)
+      assert.is_true(instructions < 200000, instructions .. " instructions")
+    end)
+
+    it("lets the program sleep", function()
+      local longest = 0
+      report { sleep = function(seconds) longest = math.max(longest, seconds) end }
+      assert.is_true(longest > 0)
+    end)
+  end)
+
   it("is called again, as libcurl would be", function()
     local keys = {}
     local client = client_of(function(request)

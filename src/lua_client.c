@@ -303,11 +303,13 @@ static int client_events(lua_State *L) {
 }
 
 /* Lua: client:timeout([calls]) -> seconds until a step has something to do of itself | nil.
- * `calls`: only for calls, and not to raise what a callback has raised. */
+ * `calls`: for somebody who waits for a call; what a callback has raised, and what is ready for the
+ * user's transport, is the host's. */
 static int client_timeout(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
-  bool raises = client->raised > 0 && !lua_toboolean(L, 2);
-  double seconds = raises ? 0 : engine_timeout(client);
+  bool host = !lua_toboolean(L, 2);
+  bool due = host && (client->raised > 0 || engine_next_to_carry(client, NULL, false));
+  double seconds = due ? 0 : engine_timeout(client);
   if (seconds < 0)
     lua_pushnil(L);
   else

@@ -314,7 +314,8 @@ static double sooner(double a, double b) {
 }
 
 double engine_timeout(const struct client *client) {
-  if ((ring_first(&client->ready) && has_room(client)) || ring_first(&client->untold))
+  bool can_start = client->transport && ring_first(&client->ready) && has_room(client);
+  if (can_start || ring_first(&client->untold))
     return 0;
   double timeout = client->transport ? transport_timeout(client->transport) : -1;
   const struct timer *timer = timers_first(&client->timers);

@@ -52,7 +52,8 @@ void engine_wake_host(const struct client *client);
 /* Raises when somebody who runs while an attempt's end is looked at wants to wait. */
 void engine_check_idle(lua_State *L, const struct client *client);
 
-/* Seconds until engine_step() has something to do even if nothing arrives; negative: never. */
+/* Seconds until engine_step() has something to do even if nothing arrives; negative: never. What is
+ * ready for the user's transport is not its work. */
 double engine_timeout(const struct client *client);
 
 /* The next call that the user's transport may carry, or NULL; `only`: this one, or none.
