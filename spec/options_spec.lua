@@ -198,7 +198,7 @@ end)
 
 describe("api_base", function()
   local HOSTS = { "api.stripe.com", "example.com", "localhost", "127.0.0.1", "[::1]", "a-b.example", "10.0.0.1",
-    "xn--mnchen-3ya.example", "a1.b2.c3", "host" }
+    "[2001:db8::1]", "xn--mnchen-3ya.example", "a1.b2.c3", "host" }
   local good = { "http://127.0.0.1", "http://127.0.0.1:8080", "http://127.0.0.1:1/", "http://localhost",
     "http://localhost:65535", "http://localhost/", "http://[::1]", "http://[::1]:80", "http://[::1]:12111/",
     "https://api.stripe.com:443" }
@@ -233,6 +233,7 @@ describe("api_base", function()
     "https://api.stripe.com:+443", "https://:443",
     -- names that are not ASCII, or not names
     "https://münchen.example", "https://api.stripe。com", "https://%61pi.stripe.com", "https://api_stripe_com!",
+    "https://[1:2]", "https://[cc::::1]", "https://[1::2::3]", "https://[" .. ("1:"):rep(30) .. ":]",
     "https://[::1", "https://::1", "https://[]", "https://[fe80::1%25eth0]",
     -- plain, and not a loopback literal
     "http://api.stripe.com", "http://127.1", "http://0x7f.1", "http://0x7f000001", "http://2130706433",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base_url.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 struct part {
@@ -33,11 +34,21 @@ static bool is_address_byte(char c) {
   return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || is_digit(c) || c == ':';
 }
 
-/* Labels of a name may not be empty; an address has colons, and something beside them. */
+/* With its brackets. */
+static bool is_address(struct part host) {
+  struct in6_addr address;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (host.length - 2 >= sizeof text)
+    return false;
+  memcpy(text, host.text + 1, host.length - 2);
+  return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* Labels of a name may not be empty. */
 static bool is_plausible(struct part host) {
   const char *last = host.text + host.length - 1;
   if (*host.text == '[')
-    return host.length > 4 && memchr(host.text, ':', host.length);
+    return is_address(host);
   for (const char *c = host.text; c < last; c++)
     if (c[0] == '.' && c[1] == '.')
       return false;
