@@ -79,7 +79,8 @@ local function on_done(call, behaviour)
     if behaviour % 4 == 1 then
       operate_within()
     elseif behaviour % 4 == 2 then
-      local token = setmetatable({}, { __tostring = function() return "token" end })
+      local name = "of call " .. call.number
+      local token = setmetatable({}, { __tostring = function() return name end })
       world.tokens[token] = "raised"
       error(token)
     end
@@ -137,7 +138,10 @@ local function wait_for(get, refused)
   local results = table.pack(arguments(call))
   local name = table.remove(results, 1)
   take_result(call, try(world.client[name], world.client, unpack(results, 1, results.n - 1)))
-  if call.result then check_result(call) end
+  if call.result then
+    call.checked = true
+    check_result(call)
+  end
 end
 
 local function some_call()
@@ -326,7 +330,7 @@ local function check_call(call)
       call.result = call.told_result
     end
   end
-  if call.result and not call.waits then check_result(call) end
+  if call.result and not call.checked then check_result(call) end -- also of who stopped waiting
 end
 
 return function()
@@ -338,7 +342,9 @@ return function()
   finish()
   collectgarbage()
   for _, call in ipairs(world.calls) do check_call(call) end
-  for _, state in pairs(world.tokens) do check(state == "surfaced", "an error of a callback is lost") end
+  for token, state in pairs(world.tokens) do
+    check(state == "surfaced", "the error of a callback is lost: %s", tostring(token))
+  end
   fuzz.check_released(world.client.core)
   if world.fault then error(world.fault, 0) end
 end
