@@ -39,7 +39,6 @@ $(FUZZ_BINARIES): $(FUZZ)/%: $(FUZZ)/%.o $(FUZZ_SOURCES)
 
 OTHER_C += $(wildcard spec/fuzz/*.c)
 OTHER_H += $(wildcard spec/fuzz/*.h)
-SCRIPTS += spec/fuzz/run
 lint-all: lint-fuzz
 lint-fuzz:
 	$(CPPCHECK) spec/fuzz

@@ -556,10 +556,22 @@ void model_check_body(const struct node *root, const char *body, size_t length) 
   CHECK(trip.next == trip.end, "pairs that are in no table: %.60s", trip.next);
 }
 
+static bool is_like_a_key(struct text name) {
+  return memmem(name.data, name.length, "k_test_", 7) ||
+         memmem(name.data, name.length, "k_live_", 7) ||
+         memmem(name.data, name.length, "k_org_", 6);
+}
+
 static void describe_name(struct buffer *text, struct text name) {
+  if (is_like_a_key(name)) {
+    buffer_append_text(text, "[api key]");
+    return;
+  }
   for (size_t i = 0; i < name.length; i++) {
-    unsigned char byte = (unsigned char)name.data[i];
-    buffer_append(text, byte < ' ' || byte == 0x7F ? "?" : &name.data[i], 1);
+    const unsigned char *byte = (const unsigned char *)name.data + i;
+    bool c1 = i + 1 < name.length && byte[0] == 0xC2 && byte[1] >= 0x80 && byte[1] < 0xA0;
+    buffer_append(text, c1 || *byte < ' ' || *byte == 0x7F ? "?" : &name.data[i], 1);
+    i += c1;
   }
 }
 

@@ -108,8 +108,25 @@ static bool are_values(const struct text *headers) {
   return true;
 }
 
+static bool contains(struct text text, struct text part) {
+  return text.data && part.data && memmem(text.data, text.length, part.data, part.length);
+}
+
+static struct text chosen(const struct unit *unit, int header) {
+  return unit->call[header].data ? unit->call[header] : unit->client[header];
+}
+
 static bool is_live(struct text key) {
-  return key.length >= 8 && memcmp(key.data + 1, "k_live_", 7) == 0 && strchr("sr", *key.data);
+  struct text mark = FIXED("_live_");
+  return contains(key, mark);
+}
+
+/* Whether the key, which is a secret, is in the id or in another header. */
+static bool is_misplaced(const struct unit *unit, struct text key) {
+  bool found = endpoint_id_place(unit->endpoint) && contains(unit->id, key);
+  for (int i = API_KEY + 1; i < HEADERS; i++)
+    found = found || contains(chosen(unit, i), key);
+  return key.length >= 8 && found;
 }
 
 static bool is_id(struct text id) {
@@ -121,7 +138,7 @@ static bool is_id(struct text id) {
 
 static bool are_agent_parts(const struct unit *unit) {
   for (int i = 0; i < AGENT_PARTS; i++)
-    if (!all_within(unit->agent[i], ' ', '~'))
+    if (unit->agent[i].length > 255 || !all_within(unit->agent[i], ' ', '~'))
       return false;
   return true;
 }
@@ -214,10 +231,6 @@ static void expect_agent(const struct unit *unit, struct text value) {
   add(&agent, " (", unit->agent[AGENT_URL], ")");
   expect_value(value, "", (struct text){agent.data, agent.length});
   buffer_free(&agent);
-}
-
-static struct text chosen(const struct unit *unit, int header) {
-  return unit->call[header].data ? unit->call[header] : unit->client[header];
 }
 
 static void expect_key(const struct unit *unit, struct text value) {
@@ -323,7 +336,7 @@ static int make_call(lua_State *L) {
     set_text(L, header_options[i], unit->call[i]);
   struct call *call = lua_call_push(L, unit->endpoint, 2, &refused);
   bool plain = unit->base.data && unit->base.data[4] == ':';
-  bool right = are_values(unit->call) && (!plain || !is_live(key)) &&
+  bool right = are_values(unit->call) && (!plain || !is_live(key)) && !is_misplaced(unit, key) &&
                (!has_id || (!unit->number_id && is_id(unit->id)));
   CHECK(refused == !right, "%s", refused ? "refused without need" : "what is wrong was accepted");
   if (refused)
@@ -336,10 +349,6 @@ static int make_call(lua_State *L) {
 
 static int new_client(lua_State *L) {
   return lua_client_new(L);
-}
-
-static bool contains(struct text text, struct text part) {
-  return text.data && part.data && memmem(text.data, text.length, part.data, part.length);
 }
 
 static void check_new_error(lua_State *L, const struct unit *unit) {
