@@ -1,42 +1,70 @@
 """An HTTP/1.1 server that misbehaves as told.
 
-    python3 fault_server.py SCRIPT READY LOG
+    python3 fault_server.py READY SCRIPT LOG [SCRIPT LOG ...]
 
-SCRIPT is a JSON file: {"steps": [...], and the options below}. Each request takes the next step;
-the last one repeats; without steps every request is answered with a payment record. When SCRIPT is replaced
-by another file, its steps begin from there; the other options stay as they were. READY is written,
-as JSON, once the server can be reached; LOG gets one JSON line for each connection
-accepted and each request read, always before the answer to it. It runs until it is killed.
+It listens once for each SCRIPT. SCRIPT is a JSON file: {"steps": [...], and the options below}. Each
+request takes the next step; the last one repeats; without steps every request is answered with a
+payment record. When SCRIPT is replaced by another file, its steps begin from there, and a listener
+that was refusing or full begins to accept; the other options stay as they were. READY is written,
+as JSON, once all can be reached. It runs until it is killed.
+
+LOG gets JSON lines, always before the answer to what they tell of. Their "event" is "connection"
+(accepted), "request" (read: with its key, and the hash of its body), "effect" (a payment was
+reported: its reference and key), or "closed" (a connection; nothing more will be read from it).
 
 Options of the script
   by_path         {text: steps}: the steps of requests whose path contains this text
-  tls             {"certificate": file, "key": file}: speak TLS with this certificate
-  tls_fault       "cut": read the ClientHello, close; "stall": never answer it; "old": TLS 1.1 only
-  unix            path of a Unix socket to listen on, in place of a TCP port of 127.0.0.1
+  per_call        true: each idempotency key, and each path of a GET, takes the steps from the start
+  tls             {"certificate": file, "key": file, and the fields below}: speak TLS
+  unix            path of a Unix socket to listen on, in place of a TCP port
+  host            address to listen on; 127.0.0.1
   listener        "refuse": hold a port that nothing listens on
                   "black_hole": a port whose backlog is full, so that connecting hangs
+  receive_buffer  bytes of the sockets' receive buffers
   drop_on_reuse   true: the second request on a connection is read, not answered, and takes no step
+  ledger          true: keep to Stripe's idempotency rules (ledger.py), and answer as it says;
+                  "without_keys": the same, but ignore the keys
+
+Fields of tls
+  fault           "close", "reset" or "stall": do this once the ClientHello was read
+  reply, flight   before that, send these bytes; so many bytes of what would have been the answer
+  version         "1.0" to "1.3": this one alone
+  ciphers         in OpenSSL's words
+  ask             "optional" or "required": ask the client for a certificate
 
 Fields of a step, which combine
   when            "accept": act on a new connection, read nothing; "headers": do not wait for the
                   body of the request; by default the whole request is read first
+  read            with "accept": how many bytes to read first
+  tls             with "accept": speak TLS like this on the connection, and serve
   close_listener  true: accept no further connection
-  fault           "close", "reset" (RST) or "stall": do this in place of an answer
+  ledger          how the ledger carries the request out: "apply", the default, or another row of
+                  ledger.ENDS; "skip": it does not get that far
+  work            seconds that this takes
+  fault           "close", "reset" or "stall": do this in place of an answer; "sip": read the body
+                  a byte at a time
   status, headers (object or list of pairs), body, big_body (that many bytes), chunked
+  encode          "gzip", "truncated_gzip" or "bomb": what the body is made into
   content_length  another value than the true one, a list of values, or false for none
   interim         list of 1xx status codes to send first
   header_bytes, header_count   one more header of that size; that many more headers
-  raw             exactly these bytes as the answer
+  raw             exactly these bytes as the answer, in which %BODY%, %LENGTH% and %SIZE% stand for
+                  the body, its length, and that in hexadecimal
+  beneath_tls     true: send these bytes outside of the TLS that is spoken
+  endless         "interim", "headers" or "body": answer with this, without an end
   hold            path: wait with the answer until there is such a file
   delay, delay_body   seconds to wait before the answer; in the middle of its body
-  slice           bytes in each segment
-  cut             "status", "headers" or "body": the answer ends in the middle of it
+  slice, pause    bytes in each segment; seconds after each
+  cut             "status", "headers", "head" (all but the empty line), "before_body", "body" or
+                  "last_byte": the answer ends in the middle of it, or there
   after           "keep", "close", "reset" or "stall" once the answer is out; "close" for what was
                   cut and for what has no length, else "keep"
+  close_notify    whether TLS is ended as it should be; false for what was cut
 """
 
 import json
 import os
+import select
 import signal
 import socket
 import ssl
@@ -44,17 +72,11 @@ import struct
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
-RECORD = {
-    "id": "pr_1",
-    "object": "payment_record",
-    "amount_requested": {"currency": "usd", "value": 1000},
-    "created": 1730253453,
-    "latest_payment_attempt_record": "par_1",
-    "livemode": False,
-    "metadata": {},
-}
-
+from answers import answer_parts, ending, endless_answer, to_bytes
+from ledger import Ledger, body_hash
+from proxy import join
 
 class Log:
     """JSON lines, written through before the caller goes on."""
@@ -64,7 +86,8 @@ class Log:
         self.file = open(path, "w", encoding="utf-8", errors="surrogateescape")
 
     def write(self, event, **fields):
-        line = json.dumps({"event": event, **fields}, ensure_ascii=False)
+        known = {name: value for name, value in fields.items() if value is not None}
+        line = json.dumps({"event": event, **known}, ensure_ascii=False)
         with self.lock:
             self.file.write(line + "\n")
             self.file.flush()
@@ -82,93 +105,35 @@ class Steps:
         self.lock = threading.Lock()
         self.path = path
         self.read_file = None
+        self.refresh()
 
     def refresh(self):
         """Reads the steps again when the file is another one."""
-        status = os.stat(self.path)
-        file = (status.st_ino, status.st_mtime_ns)
-        if file != self.read_file:
+        if self.is_replaced():
+            status = os.stat(self.path)
             script = read_script(self.path)
             self.steps = list(script.get("steps") or [{}])
             self.by_path = {text: list(steps) for text, steps in script.get("by_path", {}).items()}
-            self.read_file = file
+            self.by_call = {} if script.get("per_call") else None
+            self.read_file = (status.st_ino, status.st_mtime_ns)
 
-    def steps_of(self, path):
+    def is_replaced(self):
+        status = os.stat(self.path)
+        return (status.st_ino, status.st_mtime_ns) != self.read_file
+
+    def steps_of(self, path, call):
+        if call is not None and self.by_call is not None:
+            return self.by_call.setdefault(call, list(self.steps))
         return next((steps for text, steps in self.by_path.items() if text in path), self.steps)
 
-    def take(self, path="", accepting=False):
+    def take(self, path="", call=None, accepting=False):
         """The next step. While accepting: only if it is for a new connection, else None."""
         with self.lock:
             self.refresh()
-            steps = self.steps_of(path)
+            steps = self.steps_of(path, call)
             if accepting and steps[0].get("when") != "accept":
                 return None
             return steps.pop(0) if len(steps) > 1 else steps[0]
-
-
-def header_lines(headers):
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return "".join(f"{name}: {value}\r\n" for name, value in pairs)
-
-
-def length_lines(step, body):
-    if step.get("chunked"):
-        return "Transfer-Encoding: chunked\r\n"
-    length = step.get("content_length", len(body))
-    if length is False:
-        return "Connection: close\r\n"
-    lengths = length if isinstance(length, list) else [length]
-    return "".join(f"Content-Length: {value}\r\n" for value in lengths)
-
-
-def to_bytes(text):
-    return text.encode("utf-8", "surrogateescape")
-
-
-def answer_body(step):
-    if "big_body" in step:
-        return b"x" * step["big_body"]
-    return to_bytes(step.get("body", json.dumps(RECORD)))
-
-
-def answer_head(step, body):
-    head = f"HTTP/1.1 {step.get('status', 200)} Scripted\r\n"
-    if not any(name.lower() == "content-type" for name in dict(step.get("headers") or {})):
-        head += "Content-Type: application/json\r\n"
-    head += header_lines(step.get("headers") or {}) + length_lines(step, body)
-    head += "".join(f"X-Header-{i}: {i}\r\n" for i in range(step.get("header_count", 0)))
-    if "header_bytes" in step:
-        head += "X-Huge: " + "x" * step["header_bytes"] + "\r\n"
-    return to_bytes(head + "\r\n")
-
-
-def chunked(body):
-    """Two chunks and the last one, so that there is a middle to stop in."""
-    half = max(len(body) // 2, 1)
-    chunks = [body[i : i + half] for i in range(0, len(body), half)]
-    return b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in chunks) + b"0\r\n\r\n"
-
-
-def answer_parts(step):
-    """The answer in two parts, the second beginning in the middle of the body."""
-    if "raw" in step:
-        return to_bytes(step["raw"]), b""
-    body = answer_body(step)
-    head = answer_head(step, body)
-    if step.get("chunked"):
-        body = chunked(body)
-    interim = "".join(f"HTTP/1.1 {status} Interim\r\n\r\n" for status in step.get("interim") or [])
-    middle = len(body) // 2
-    cuts = {"status": (head[:10], b""), "headers": (head[: len(head) // 2], b"")}
-    cuts["body"] = (head + body[:middle], b"")
-    first, second = cuts.get(step.get("cut"), (head + body[:middle], body[middle:]))
-    return to_bytes(interim) + first, second
-
-
-def ending(step):
-    if "after" in step:
-        return step["after"]
-    return "close" if step.get("cut") or step.get("content_length") is False else "keep"
 
 
 class Connection:
@@ -184,25 +149,31 @@ class Connection:
     def run(self):
         try:
             step = self.server.steps.take(accepting=True)
-            if step:
-                self.obey(step)
-            elif self.handshake():
+            if step and "tls" not in step:
+                self.act_on_accept(step)
+            elif self.handshake((step or self.server.options).get("tls")):
                 while self.serve():
                     pass
         except OSError:
             pass  # the client went away
         finally:
             self.sock.close()
+            self.server.log.write("closed", connection=self.number)
 
-    def handshake(self):
-        fault = self.server.options.get("tls_fault")
-        if fault == "stall":
-            self.stall()
-        if fault == "cut":
-            self.sock.recv(65536)
-            return False
-        if self.server.tls:
-            self.sock = self.server.tls.wrap_socket(self.sock, server_side=True)
+    def act_on_accept(self, step):
+        if "read" in step:
+            self.buffer = self.sock.recv(step["read"])
+            self.log_partial()
+        self.obey(step)
+
+    def handshake(self, tls):
+        """Speaks TLS, if it is asked for. Returns whether the connection goes on."""
+        if tls and "fault" in tls:
+            hello = self.sock.recv(65536)
+            self.sock.sendall(to_bytes(tls.get("reply", "")) + begin_handshake(tls, hello))
+            return self.finish(tls["fault"])
+        if tls:
+            self.sock = self.server.tls_context(tls).wrap_socket(self.sock, server_side=True)
         return True
 
     def serve(self):
@@ -213,11 +184,41 @@ class Connection:
         self.requests += 1
         dropped = self.server.options.get("drop_on_reuse") and self.requests > 1
         request = self.parse(head)
-        step = {"fault": "close"} if dropped else self.server.steps.take(request["path"])
+        step = {"fault": "close"} if dropped else self.take_step(request)
         if step.get("when") != "headers":
             self.read_body(request)
         self.server.log.write("request", **request)
-        return self.obey(step)
+        if request["method"] == "CONNECT" or "://" in request["path"]:
+            return self.obey(step) if step else self.relay(request)
+        return self.obey(self.through_ledger(request, step))
+
+    def take_step(self, request):
+        call = request["key"] or request["path"]
+        return self.server.steps.take(request["path"], call)
+
+    def through_ledger(self, request, step):
+        """The step, with what the ledger answers where the step says nothing else."""
+        ledger = self.server.ledger
+        if not ledger or not request["complete"] or step.get("ledger") == "skip":
+            return step
+        end, work = step.get("ledger", "apply"), step.get("work", 0)
+        status, headers, body = ledger.answer(request, end, work)
+        if "status" in step or "headers" in step:  # of somebody on the way
+            return {"body": body, **step}
+        return {"status": status, "headers": headers, "body": body, **step}
+
+    def relay(self, request):
+        """What a proxy does: opens a tunnel, or sends the request on."""
+        url = urlsplit(request["path"] if "://" in request["path"] else "//" + request["path"])
+        upstream = socket.create_connection((url.hostname, url.port))
+        if request["method"] == "CONNECT":
+            self.sock.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        else:
+            head = request["head"].replace(request["path"], url.path, 1)
+            upstream.sendall(to_bytes(head + "\r\n\r\n" + request["body"]))
+        join(self.sock, upstream)
+        upstream.shutdown(socket.SHUT_RDWR)
+        return False
 
     def read_until(self, mark):
         """Reads up to a mark and returns what stands before it; None at the end of the stream."""
@@ -248,13 +249,16 @@ class Connection:
         lines = head.decode("utf-8", "surrogateescape").split("\r\n")
         method, path, version = (lines[0].split(" ", 2) + ["", ""])[:3]
         headers = [[part.strip() for part in line.split(":", 1)] for line in lines[1:]]
+        keys = [pair[-1] for pair in headers if pair[0].lower() == "idempotency-key"]
         return {
             "method": method,
             "path": path,
             "version": version,
             "head": head.decode("utf-8", "surrogateescape"),
             "headers": headers,
+            "key": keys[0] if keys else None,
             "body": "",
+            "hash": None,
             "connection": self.number,
             "tls": isinstance(self.sock, ssl.SSLSocket),
             "complete": False,
@@ -272,6 +276,7 @@ class Connection:
             self.buffer += data
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         request["body"] = body.decode("utf-8", "surrogateescape")
+        request["hash"] = body_hash(request["body"])
         request["complete"] = len(body) == length
 
     def obey(self, step):
@@ -282,11 +287,20 @@ class Connection:
             return self.finish(step["fault"])
         self.hold(step.get("hold"))
         time.sleep(step.get("delay", 0))
+        if "endless" in step:
+            return self.answer_endlessly(step)
         first, second = answer_parts(step)
         self.send(first, step)
         time.sleep(step.get("delay_body", 0))
         self.send(second, step)
-        return self.finish(ending(step), answered="cut" not in step)
+        return self.finish(ending(step), step.get("close_notify", "cut" not in step))
+
+    def answer_endlessly(self, step):
+        first, more = endless_answer(step["endless"])
+        self.sock.sendall(first)
+        while True:  # until the client leaves
+            self.sock.sendall(more)
+            time.sleep(0.005)
 
     def hold(self, path):
         """Waits for the file, but not for ever: a test that failed may never make it."""
@@ -296,18 +310,22 @@ class Connection:
 
     def send(self, data, step):
         size = step.get("slice", len(data)) or 1
+        send = socket.socket.sendall if step.get("beneath_tls") else type(self.sock).sendall
         for start in range(0, len(data), size):
-            self.sock.sendall(data[start : start + size])
+            send(self.sock, data[start : start + size])
+            time.sleep(step.get("pause", 0))
 
-    def finish(self, action, answered=False):
+    def finish(self, action, close_notify=False):
         if action == "keep":
             return True
         if action == "stall":
             self.stall()
-        if action == "reset":
+        elif action == "sip":
+            self.sip()
+        elif action == "reset":
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
-            self.end_stream(close_notify=answered)
+            self.end_stream(close_notify)
         return False
 
     def end_stream(self, close_notify):
@@ -320,8 +338,44 @@ class Connection:
             pass
 
     def stall(self):
-        while True:
-            time.sleep(60)
+        """Does nothing until the client leaves."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLRDHUP)
+        poller.poll()
+
+    def sip(self):
+        while self.sock.recv(1):
+            time.sleep(0.05)
+
+
+def begin_handshake(tls, hello):
+    """The first bytes that TLS would answer to the client's, as many as are asked for."""
+    if "flight" not in tls:
+        return b""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = new_context(tls).wrap_bio(incoming, outgoing, server_side=True)
+    incoming.write(hello)
+    try:
+        server.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read(tls["flight"])
+
+
+def new_context(tls):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if "ciphers" in tls:
+        context.set_ciphers(tls["ciphers"])
+    context.load_cert_chain(tls["certificate"], tls["key"])
+    context.set_alpn_protocols(["http/1.1"])
+    if "version" in tls:
+        version = getattr(ssl.TLSVersion, "TLSv" + tls["version"].replace(".", "_").replace("1_0", "1"))
+        if version < ssl.TLSVersion.TLSv1_2:
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+    if "ask" in tls:
+        context.verify_mode = {"optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}[tls["ask"]]
+    return context
 
 
 class Server:
@@ -329,60 +383,77 @@ class Server:
         self.options = options = read_script(script_path)
         self.log = Log(log_path)
         self.steps = Steps(script_path)
-        self.tls = self.tls_context()
-        self.listener = self.listen()
+        self.contexts = {}
+        self.fillers = []
+        keys = options.get("ledger") != "without_keys"
+        self.ledger = Ledger(self.log, keys) if "ledger" in options else None
+        self.is_open = "listener" not in options
+        self.listener = self.bind()
+        self.name = self.listener.getsockname()
+        self.begin()
 
-    def tls_context(self):
-        if "tls" not in self.options:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.options["tls"]["certificate"], self.options["tls"]["key"])
-        context.set_alpn_protocols(["http/1.1"])
-        if self.options.get("tls_fault") == "old":
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-        return context
+    def tls_context(self, tls):
+        name = json.dumps(tls)
+        if name not in self.contexts:
+            self.contexts[name] = new_context(tls)
+        return self.contexts[name]
 
-    def listen(self):
+    def bind(self):
         if "unix" in self.options:
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(self.options["unix"])
+            listener, name = socket.socket(socket.AF_UNIX), self.options["unix"]
         else:
-            listener = socket.socket()
-            listener.bind(("127.0.0.1", 0))
-        kind = self.options.get("listener")
-        if kind != "refuse":
-            listener.listen(0 if kind == "black_hole" else 1024)
-        if kind == "black_hole":
-            self.fillers = [self.fill(listener) for _ in range(8)]
+            host = self.options.get("host", "127.0.0.1")
+            listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            name = (host, 0)
+        if "receive_buffer" in self.options:
+            size = self.options["receive_buffer"]
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        if "unix" in self.options and os.path.exists(name):
+            os.unlink(name)
+        listener.bind(getattr(self, "name", name))
         return listener
 
-    def fill(self, listener):
+    def begin(self):
+        kind = self.options.get("listener")
+        if kind != "refuse":
+            self.listener.listen(0 if kind == "black_hole" else 1024)
+        if kind == "black_hole":
+            self.fillers = [self.fill() for _ in range(8)]
+
+    def fill(self):
         filler = socket.socket()
         filler.setblocking(False)
-        filler.connect_ex(listener.getsockname())
+        filler.connect_ex(self.name)
         return filler
 
     def close_listener(self):
-        # shutdown wakes the accept of the main thread, which holds the socket open until then
+        # shutdown wakes the accept of the listener's thread, which holds the socket open until then
+        if not self.is_open:
+            return
+        self.is_open = False
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
-    def ready(self, path):
-        name = self.listener.getsockname()
-        port = name[1] if isinstance(name, tuple) else None
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump({"pid": os.getpid(), "port": port}, file)
-        os.rename(path + ".new", path)
+    def wait_until_open(self):
+        while not self.is_open:
+            time.sleep(0.01)
+            if self.steps.is_replaced():
+                for sock in [self.listener, *self.fillers]:
+                    sock.close()
+                self.listener = self.bind()
+                self.listener.listen(1024)
+                self.steps.refresh()
+                self.is_open = True
 
     def accept_all(self):
-        """Accepts until the listener is closed; at once, when nobody can connect anyway."""
         number = 0
-        while "listener" not in self.options:
+        while True:
+            self.wait_until_open()
             try:
                 sock, _ = self.listener.accept()
             except OSError:
-                return
+                continue
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             number += 1
@@ -391,11 +462,19 @@ class Server:
             threading.Thread(target=connection.run, daemon=True).start()
 
 
+def write_ready(path, servers):
+    ports = [name[1] if isinstance(name := server.name, tuple) else None for server in servers]
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump({"pid": os.getpid(), "ports": ports}, file)
+    os.rename(path + ".new", path)
+
+
 def main():
-    script, ready, log = sys.argv[1:]
-    server = Server(script, log)
-    server.ready(ready)
-    server.accept_all()
+    ready, *paths = sys.argv[1:]
+    servers = [Server(script, log) for script, log in zip(paths[::2], paths[1::2])]
+    for server in servers:
+        threading.Thread(target=server.accept_all, daemon=True).start()
+    write_ready(ready, servers)
     signal.pause()
 
 

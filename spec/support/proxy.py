@@ -77,4 +77,5 @@ def main():
         threading.Thread(target=serve, args=(client, int(status), file), daemon=True).start()
 
 
-main()
+if __name__ == "__main__":
+    main()

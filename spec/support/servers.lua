@@ -16,6 +16,7 @@ local CERTIFICATES = "build/certificates"
 ---@field unix_socket? string path, when it listens on a Unix socket
 ---@field ca_file string the CA that signed the good certificate
 ---@field pid integer
+---@field process? spec.Server what is to be stopped, when several are one process
 local Server = {}
 Server.__index = Server
 
@@ -46,6 +47,7 @@ end
 
 ---Ends the process and removes its files. May be called twice.
 function Server:stop()
+  if self.process then return self.process:stop() end
   if not running[self] then return end
   running[self] = nil
   files.shell(([[
@@ -66,12 +68,14 @@ local function started(server)
   return setmetatable(server, Server)
 end
 
--- The lines of the log of one kind, oldest first.
-local function logged(server, event)
+---What the log has of one kind, or of all, since the last play(), oldest first.
+---@param event? string
+---@return table[]
+function Server:entries(event)
   local found = {}
-  for line in (files.read(server.directory .. "/log") or ""):sub(server.log_start):gmatch "([^\n]+)\n" do
+  for line in (files.read(self.directory .. "/log") or ""):sub(self.log_start):gmatch "([^\n]+)\n" do
     local entry = cjson.decode(line)
-    if entry.event == event then found[#found + 1] = entry end
+    if not event or entry.event == event then found[#found + 1] = entry end
   end
   return found
 end
@@ -79,10 +83,10 @@ end
 ---What the server has read so far, oldest first: `method`, `path`, `version`, `head` (the bytes before
 ---the empty line), `body`, `headers` (a list of {name, value} as sent), `header` (value by lower-case
 ---name), `connection` (its number), `tls`, and `complete` (false: the client left in the middle, or the
----body was not waited for).
+---body was not waited for); `key` and `hash`, of the body.
 ---@return table[]
 function Server:requests()
-  local requests = logged(self, "request")
+  local requests = self:entries "request"
   for _, request in ipairs(requests) do
     request.header = {}
     for _, pair in ipairs(request.headers or {}) do request.header[pair[1]:lower()] = pair[2] end
@@ -92,16 +96,33 @@ end
 
 ---Begins anew with other steps; what was logged before is forgotten. Connections stay as they are.
 ---@param steps table[]
-function Server:play(steps)
+---@param per_call? boolean whether each call takes the steps from the start
+function Server:play(steps, per_call)
   self.log_start = #files.read(self.directory .. "/log") + 1
-  files.write(self.directory .. "/script.new", cjson.encode { steps = steps })
+  self:go_on(steps, per_call)
+end
+
+---The same, but what was logged before stays.
+---@param steps table[]
+---@param per_call? boolean
+function Server:go_on(steps, per_call)
+  files.write(self.directory .. "/script.new", cjson.encode { steps = steps, per_call = per_call })
   assert(os.rename(self.directory .. "/script.new", self.directory .. "/script"))
 end
 
 ---The connections accepted so far, oldest first, those without a request among them.
 ---@return table[]
 function Server:connections()
-  return logged(self, "connection")
+  return self:entries "connection"
+end
+
+---Whether every connection has come to its end, so that nothing more will be in the log.
+---@return boolean
+function Server:is_quiet()
+  local text = files.read(self.directory .. "/log")
+  local _, opened = text:gsub('"event": ?"connection"', "")
+  local _, closed = text:gsub('"event": ?"closed"', "")
+  return opened == closed
 end
 
 local function make_certificates()
@@ -109,53 +130,95 @@ local function make_certificates()
 end
 
 -- What `tls` may be, other than the name of a certificate
-local TLS_FAULTS = { cut = "cut", stall = "stall", old = "old" }
+local TLS_FAULTS = { cut = { fault = "close" }, stall = { fault = "stall" }, old = { version = "1.1" } }
 
-local function add_tls(script, tls)
-  if not tls or tls == "plain" then return end
-  script.tls_fault = TLS_FAULTS[tls]
-  local name = (tls == true or script.tls_fault) and "good" or tls
-  script.tls = {
+-- Options of servers.start that go into the script as they are
+local SCRIPT_OPTIONS = {
+  "steps", "by_path", "per_call", "host", "listener", "receive_buffer", "drop_on_reuse", "ledger",
+}
+
+---The field `tls` of a script or a step: a certificate, and on top of it what fault_server.py lists.
+---@param name string|true of the certificate; true: the good one
+---@param fields? table
+---@return table
+function servers.tls(name, fields)
+  name = name == true and "good" or name
+  local tls = {
     certificate = ("%s/%s.pem"):format(CERTIFICATES, name),
     key = ("%s/%s.key"):format(CERTIFICATES, name),
   }
+  for field, value in pairs(fields or {}) do tls[field] = value end
+  return tls
+end
+
+local function script_tls(tls)
+  if not tls or tls == "plain" then return nil end
+  return servers.tls(TLS_FAULTS[tls] and true or tls, TLS_FAULTS[tls])
+end
+
+-- Writes the script of a server with these options into its directory.
+local function write_script(directory, options)
+  files.shell("mkdir -p " .. directory)
+  local script = { unix = options.unix and directory .. "/socket" or nil, tls = script_tls(options.tls) }
+  for _, name in ipairs(SCRIPT_OPTIONS) do script[name] = options[name] end
+  files.write(directory .. "/script", cjson.encode(script))
+end
+
+local function described(directory, options, port)
+  local name = options.name or options.tls and "localhost" or "127.0.0.1"
+  local origin = (options.tls and "https://" or "http://") .. name
+  return {
+    url = options.unix and origin or ("%s:%d"):format(origin, port),
+    port = not options.unix and math.floor(port) or nil, -- lua-cjson gives floats on 5.4
+    unix_socket = options.unix and directory .. "/socket" or nil,
+    ca_file = CERTIFICATES .. "/ca.pem",
+    directory = directory,
+    log_start = 1,
+  }
+end
+
+---Starts scripted servers in one process, which ends with the first of them that is stopped.
+---@param all table[] the options of each, as for servers.start
+---@return spec.Server[]
+function servers.start_together(all)
+  make_certificates()
+  local directory, paths, group = files.temporary_directory(), {}, {}
+  for i, options in ipairs(all) do
+    local own = directory .. "/" .. i
+    write_script(own, options)
+    paths[i] = ("%s/script %s/log"):format(own, own)
+  end
+  local ready = cjson.decode(launch(("python3 -SB spec/support/fault_server.py %s/ready %s"):format(
+    directory, table.concat(paths, " ")), directory))
+  local process = started { pid = math.floor(ready.pid), directory = directory }
+  for i, options in ipairs(all) do
+    group[i] = setmetatable(described(directory .. "/" .. i, options, ready.ports[i]), Server)
+    group[i].process, group[i].pid = process, process.pid
+  end
+  return group
 end
 
 ---Starts a scripted server. The fields of a step are listed in fault_server.py.
 ---`options.tls`: true, or what is wrong with TLS there: "self_signed", "expired", "wrong_host" (the
 ---certificate), "cut", "stall" (the handshake), "old" (TLS 1.1 only), "plain" (it is plain HTTP).
----`options.unix`: listen on a Unix socket. `options.listener`: "refuse" or "black_hole".
----`options.drop_on_reuse`: read and drop the second request of every connection.
----`options.by_path`: steps of their own for requests whose path contains a text.
----@param options? {steps: table[]?, by_path: table<string, table[]>?, tls: any, unix: boolean?, listener: string?,
----  drop_on_reuse: boolean?}
+---`options.unix`: listen on a Unix socket. `options.name`: the host in its URL.
+---The other options are those of the script.
+---@param options? {steps: table[]?, tls: any, unix: boolean?, name: string?, by_path: table<string, table[]>?,
+---  per_call: boolean?, host: string?, listener: string?, receive_buffer: integer?, drop_on_reuse: boolean?,
+---  ledger: boolean|string?}
 ---@return spec.Server
 function servers.start(options)
-  options = options or {}
-  make_certificates()
-  local directory = files.temporary_directory()
-  local script = {
-    steps = options.steps,
-    by_path = options.by_path,
-    listener = options.listener,
-    drop_on_reuse = options.drop_on_reuse,
-    unix = options.unix and directory .. "/socket" or nil,
-  }
-  add_tls(script, options.tls)
-  files.write(directory .. "/script", cjson.encode(script))
+  return servers.start_together({ options or {} })[1]
+end
 
-  local ready = cjson.decode(launch(
-    ("python3 -S spec/support/fault_server.py %s/script %s/ready %s/log"):format(
-      directory, directory, directory), directory))
-  local origin = options.tls and "https://localhost" or "http://127.0.0.1"
-  return started {
-    url = options.unix and origin or ("%s:%d"):format(origin, ready.port),
-    port = not options.unix and math.floor(ready.port) or nil, -- lua-cjson gives floats on 5.4
-    unix_socket = script.unix,
-    ca_file = CERTIFICATES .. "/ca.pem",
-    pid = math.floor(ready.pid),
-    directory = directory,
-  }
+---Starts a process that logs, as "stall", when this machine did not let it run: `from`, in seconds of
+---the clock that only goes forward, and `seconds`.
+---@return spec.Server
+function servers.stall_probe()
+  local directory = files.temporary_directory()
+  local ready = cjson.decode(launch(("python3 -SB spec/support/stall_probe.py %s/ready %s/log"):format(
+    directory, directory), directory))
+  return started { pid = math.floor(ready.pid), directory = directory }
 end
 
 ---A port of 127.0.0.1 that refuses connections, held until servers.stop_all().
