@@ -27,6 +27,7 @@ local cases = {}
 
 -- method, calls at once, on a "cold" client or a "warm" one, which has connections; whether the fault comes "once" or
 -- "always", and "after" the payment was made or "before" (it is not made then). A GET has no before and after.
+-- `every`, `at`: every other row has this mode. "again": of requests that a row lets fail over TLS or Unix sockets, too.
 local MODES = {
   request = {
     { "POST", 1, "cold", "once", "after" }, { "POST", 1, "cold", "once", "before" },
@@ -34,7 +35,12 @@ local MODES = {
     { "POST", 1, "warm", "once", "after" }, { "POST", 1, "warm", "once", "before" },
     { "POST", 1, "warm", "always", "after" }, { "POST", 1, "warm", "always", "before" },
     { "GET", 1, "cold", "once" }, { "GET", 1, "warm", "always" },
-    { "POST", 50, "warm", "once", "after" }, { "POST", 50, "cold", "always", "after" },
+    { "POST", 50, "warm", "once", "after", every = 2, at = 0 },
+    { "POST", 50, "cold", "always", "after", every = 2, at = 1 },
+  },
+  again = {
+    { "POST", 1, "cold", "once", "after" }, { "POST", 1, "cold", "always", "before" },
+    { "POST", 1, "warm", "once", "before" }, { "POST", 1, "warm", "always", "after" }, { "GET", 1, "warm", "once" },
   },
   connection = {
     { "POST", 1, "cold", "once" }, { "POST", 1, "cold", "always" },
@@ -116,20 +122,29 @@ local function new_case(row, mode, over)
   }
 end
 
--- Where the row says what the ledger does there is no other before and after; a GET may not meet the fault.
-local function applies(row, mode)
+-- Where the row says what the ledger does there is no other before and after, nor where the call may succeed by it; a
+-- GET may not meet the fault.
+local function applies(row, mode, number)
   if mode[1] == "GET" and row.get == false then return false end
-  return not (mode[5] == "before" and row[2] and row[2].ledger)
+  if mode.every and number % mode.every ~= mode.at then return false end
+  return not (mode[5] == "before" and (row[2] and row[2].ledger or as_set(row.expect or "unknown").ok))
+end
+
+local function modes_of(row, place)
+  if row.modes then return row.modes end
+  if row.kind == "connection" then return MODES.connection end
+  return place == 1 and MODES.request or MODES.again
 end
 
 ---The cases of a row.
 ---@param row table
+---@param number integer of the row in its family
 ---@return table[]
-function cases.of(row)
+function cases.of(row, number)
   local list = {}
-  for _, over in ipairs(row.over or { "plain" }) do
-    for _, mode in ipairs(row.modes or MODES[row.kind or "request"]) do
-      if applies(row, mode) then list[#list + 1] = new_case(row, mode, over) end
+  for place, over in ipairs(row.over or { "plain" }) do
+    for _, mode in ipairs(modes_of(row, place)) do
+      if applies(row, mode, number) then list[#list + 1] = new_case(row, mode, over) end
     end
   end
   return list

@@ -6,51 +6,42 @@
 local checks = require "spec.faults.checks"
 local payments = require "spec.support.payments"
 local processes = require "spec.support.processes"
-local servers = require "spec.support.servers"
 
 local runner = { doubles = 0, finished = 0 }
 
 local MOST_CALLS = 200 -- at once, so that the machine is not what makes them late
-local PATIENCE = 30 -- seconds until a run that does not end is given up
+local MOST_CASES = 300 -- whose servers are one process
+local PATIENCE = 12 -- seconds until a run that does not end is given up
 local CALM = { deadline = 10, timeout = 10, max_retries = 5 } -- options of calls that meet no fault
+
+local ONCE = { deadline = 10, timeout = 10, max_retries = 0 }
 
 -- Bytes of Lua's memory that a group of cases may leave behind; the messages of busted are among them.
 local LEFT_OVER = 65536
 
-local probe
-
----Seconds that the machine kept processes from running, between two times.
-local function stalled(from, to)
-  local sum = 0
-  for _, stall in ipairs(probe:entries "stall") do
-    local overlap = math.min(to, stall.from + stall.seconds + 0.005) - math.max(from, stall.from)
-    if overlap > 0 then sum = sum + overlap end
-  end
-  return sum
-end
-
-local function payment(case, reference)
+local function payment(reference, change)
   local params = {}
   for name, value in pairs(payments.PAYMENT) do params[name] = value end
   params.metadata = { reference = reference }
-  if case.row.params then case.row.params(params) end
+  if change then change(params) end
   return params
 end
 
--- Starts a call, which writes down what on_done is told and when.
-local function start(case, reference, options, method)
+-- Starts a call, which writes down what on_done is told and when. `change` may change the payment.
+local function start(case, reference, options, method, change)
   local call = { reference = reference, told = 0, deadline = options.deadline, started = processes.now() }
   local given = {}
   for name, value in pairs(options) do given[name] = value end
   given.on_done = function(record, err, response)
     call.told = call.told + 1
     call.record, call.err, call.response, call.ended = record, err, response, processes.now()
+    call.waited_until, call.step_began = case.step_ended or call.started, case.step_began
   end
   if method == "GET" then
     call.path = "/v1/payment_records/pr_" .. reference
     call.handle = case.client:start("retrieve_payment_record", "pr_" .. reference, nil, given)
   else
-    call.handle = case.client:start("report_payment", payment(case, reference), given)
+    call.handle = case.client:start("report_payment", payment(reference, change), given)
   end
   case.started[#case.started + 1] = call
   return call
@@ -63,6 +54,13 @@ local function is_done(case)
   return true
 end
 
+-- Notes when it was the client's turn: a call cannot end before its host comes to it.
+local function step(case, seconds)
+  case.step_began = processes.now()
+  case.client:step(seconds)
+  case.step_ended = processes.now()
+end
+
 -- Steps the clients until all that was started is done.
 local function finish(group)
   local last = processes.now() + PATIENCE
@@ -70,11 +68,11 @@ local function finish(group)
   while #open > 0 and processes.now() < last do
     local waiting = {}
     for _, case in ipairs(open) do
-      case.client:step(0)
+      step(case, 0)
       if not is_done(case) then waiting[#waiting + 1] = case end
     end
     open = waiting
-    if open[1] then open[1].client:step(0.001) end
+    if open[1] then step(open[1], 0.001) end
   end
   for _, case in ipairs(open) do checks.fail(case, "not done after %d s", PATIENCE) end
 end
@@ -114,14 +112,14 @@ local function meet(case)
   local options = { timeout = 20 }
   for _, name in ipairs(CALL_OPTIONS) do options[name] = case.client_options[name] or options[name] end
   for i = 1, case.calls do
-    start(case, ("faulty-%d-%d"):format(case.id, i), options, case.method).faulty = true
+    start(case, ("faulty-%d-%d"):format(case.id, i), options, case.method, case.row.params).faulty = true
   end
 end
 
 local function go_on(case)
   case.armed = false
   case.faulty:go_on { {} }
-  start(case, "next-" .. case.id, CALM)
+  start(case, "next-" .. case.id, case.row.lasting and ONCE or CALM)
 end
 
 local function wait_until_quiet(case)
@@ -137,7 +135,7 @@ local function check(case)
   for _, call in ipairs(case.started) do
     if call.told == 1 then
       checks.result(case, call)
-      checks.deadline(case, call, stalled)
+      checks.deadline(case, call)
       checks.expectation(case, call, (call.faulty or case.row.lasting) and case.expected or OK)
       checks.truth(case, call, known)
     else
@@ -194,25 +192,36 @@ local function run_balanced(group, is_control)
   end
 end
 
----Runs cases whose servers have been started, in groups of as many calls as the machine can serve at once.
----@param list table[]
----@param is_control? boolean the servers ignore keys: only count the doubles
-function runner.run(list, is_control)
-  probe = probe or servers.stall_probe()
+-- Runs cases whose servers have been started, in groups of as many calls as the machine can serve at once.
+local function run_groups(list, is_control)
   local group, calls = {}, 0
   local function flush()
     if #group > 0 then run_balanced(group, is_control) end
     group, calls = {}, 0
   end
-  table.sort(list, function(a, b)
-    if a.calls ~= b.calls then return a.calls < b.calls end
-    return a.id < b.id
-  end)
   for _, case in ipairs(list) do
     if calls + case.calls > MOST_CALLS then flush() end
     group[#group + 1], calls = case, calls + case.calls
   end
   flush()
+end
+
+---Runs cases.
+---@param list table[]
+---@param start fun(list: table[]): table starts the servers of some cases, and returns something to stop() them
+---@param is_control? boolean the servers ignore keys: only count the doubles
+function runner.run(list, start, is_control)
+  table.sort(list, function(a, b)
+    if a.calls ~= b.calls then return a.calls < b.calls end
+    return a.id < b.id
+  end)
+  for first = 1, #list, MOST_CASES do
+    local part = {}
+    for i = first, math.min(first + MOST_CASES - 1, #list) do part[#part + 1] = list[i] end
+    local started = start(part)
+    run_groups(part, is_control)
+    started:stop()
+  end
 end
 
 ---Called with each complete request that a server has read.

@@ -117,6 +117,11 @@ class Steps:
             self.by_call = {} if script.get("per_call") else None
             self.read_file = (status.st_ino, status.st_mtime_ns)
 
+    def changed_since(self, read_file):
+        with self.lock:
+            self.refresh()
+            return self.read_file != read_file
+
     def is_replaced(self):
         status = os.stat(self.path)
         return (status.st_ino, status.st_mtime_ns) != self.read_file
@@ -329,23 +334,35 @@ class Connection:
         return False
 
     def end_stream(self, close_notify):
-        """Sends FIN, and reads on: closing with data unread would send RST."""
+        """Sends FIN, and reads on: closing with data unread would send RST. What comes then may be
+        the next request: it is seen, and left alone."""
         self.sock.settimeout(2)
         if close_notify and isinstance(self.sock, ssl.SSLSocket):
             self.sock = self.sock.unwrap()
         self.sock.shutdown(socket.SHUT_WR)
-        while self.receive():
-            pass
+        rest = b""
+        while data := self.receive():
+            rest += data
+        if b"\r\n\r\n" in rest:
+            self.server.log.write("request", **self.parse(rest.split(b"\r\n\r\n")[0]))
 
     def stall(self):
-        """Does nothing until the client leaves."""
-        poller = select.poll()
-        poller.register(self.sock, select.POLLRDHUP)
-        poller.poll()
+        """Does nothing until the client leaves, or the script is replaced."""
+        script = self.server.steps.read_file
+        while self.is_wanted(script):
+            pass
 
     def sip(self):
-        while self.sock.recv(1):
-            time.sleep(0.05)
+        script = self.server.steps.read_file
+        while self.is_wanted(script):
+            self.sock.recv(1)
+
+    def is_wanted(self, script):
+        """Looks for a while whether there is reason to keep the connection. That a client has left
+        does not show while bytes of its are unread."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLRDHUP)
+        return not poller.poll(50) and not self.server.steps.changed_since(script)
 
 
 def begin_handshake(tls, hello):

@@ -211,16 +211,6 @@ function servers.start(options)
   return servers.start_together({ options or {} })[1]
 end
 
----Starts a process that logs, as "stall", when this machine did not let it run: `from`, in seconds of
----the clock that only goes forward, and `seconds`.
----@return spec.Server
-function servers.stall_probe()
-  local directory = files.temporary_directory()
-  local ready = cjson.decode(launch(("python3 -SB spec/support/stall_probe.py %s/ready %s/log"):format(
-    directory, directory), directory))
-  return started { pid = math.floor(ready.pid), directory = directory }
-end
-
 ---A port of 127.0.0.1 that refuses connections, held until servers.stop_all().
 ---@return integer
 function servers.closed_port()
