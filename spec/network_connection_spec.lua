@@ -159,7 +159,7 @@ describe("a proxy that", function()
   local cases = {
     { "refuses the tunnel without a login", 407, true, { outcome = "not_sent", retryable = false, attempts = 0 } },
     { "cannot build the tunnel", 502, true, { outcome = "not_sent", retryable = true, attempts = 0 } },
-    { "refuses the request without a login", 407, false, { outcome = "not_sent", retryable = false } },
+    { "refuses the request without a login, or so it seems", 407, false, { outcome = "unknown", retryable = false } },
     { "cannot reach the server", 502, false, { outcome = "unknown", retryable = true, attempts = 1 } },
   }
 

@@ -19,8 +19,7 @@ static const struct status_rule {
 } status_rules[] = {
     {401, 401, OUTCOME_REJECTED, false, false, false},
     {403, 403, OUTCOME_REJECTED, false, false, false},
-    {407, 407, OUTCOME_NOT_SENT, false, false, false}, /* a proxy's; Stripe sends none */
-    {408, 409, OUTCOME_UNKNOWN, false, true, true},    /* 409: this key is at work elsewhere */
+    {408, 409, OUTCOME_UNKNOWN, false, true, true}, /* 409: this key is at work elsewhere */
     {424, 424, OUTCOME_UNKNOWN, false, false, true},
     {425, 425, OUTCOME_UNKNOWN, false, true, true},
     {429, 429, OUTCOME_REJECTED, false, true, true},

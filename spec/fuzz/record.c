@@ -135,9 +135,8 @@ static void check_success(lua_State *L, const struct answer *answer,
 static void check_refusal(lua_State *L, struct call *call, const struct answer *answer,
                           const struct attempt_end *end) {
   struct verdict verdict = retry_decide(end);
-  bool by_proxy = answer->status == 407; /* which asks for credentials, and sends nothing on */
-  CHECK(verdict.outcome != OUTCOME_DONE && (verdict.outcome == OUTCOME_NOT_SENT) == by_proxy,
-        "status %ld: %s", answer->status, outcome_name(verdict.outcome));
+  CHECK(verdict.outcome != OUTCOME_DONE && verdict.outcome != OUTCOME_NOT_SENT, "status %ld: %s",
+        answer->status, outcome_name(verdict.outcome));
   lua_redact_value(L, call);
   lua_error_of_answer(L, call, answer, &verdict);
   lua_getfield(L, LUA_REGISTRYINDEX, "fuzz.check_error");

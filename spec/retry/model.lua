@@ -52,7 +52,6 @@ end
 
 -- Of a status from 400 on: what it says when it is Stripe's own, and whether it is tried again, from which base.
 local statuses = {
-  [407] = { outcome = "not_sent" }, -- a proxy's, which has not sent it on
   [408] = { outcome = "unknown", retry = true }, [425] = { outcome = "unknown", retry = true },
   [409] = { outcome = "unknown", retry = true, base = 1 },
   [424] = { outcome = "unknown", later = true },
