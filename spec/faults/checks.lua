@@ -53,12 +53,12 @@ function checks.result(case, call)
   end
 end
 
----No later than its deadline. A busy machine may keep the host from stepping the client for longer than that; then the
----first step that follows must end the call, and that step must not wait.
+---No later than its deadline. A busy machine may keep the host from stepping the client for longer than that; but the
+---client may not say later than that that it has nothing to do, and its last step must not wait.
 function checks.deadline(case, call)
   local last = call.started + call.deadline + SLACK
   if call.ended <= last then return end
-  if call.waited_until > last or call.ended - call.step_began > SLACK then
+  if call.idle_at > last or call.ended - call.step_began > SLACK then
     fail(case, "%s: took %.3f s, %.3f s of them in its last step; its deadline is %.3f s", call.reference,
       call.ended - call.started, call.ended - call.step_began, call.deadline)
   end
@@ -129,17 +129,6 @@ function checks.truth(case, call, known)
   end
   if call.record and (call.record.metadata or {}).reference ~= call.reference then
     fail(case, "%s: the record of another payment", call.reference)
-  end
-end
-
----No key serves two payments.
-function checks.keys(case, known)
-  for key, requests in pairs(known.by_key) do
-    local hash
-    for _, request in ipairs(requests) do
-      hash = hash or request.complete and request.hash
-      if request.complete and request.hash ~= hash then fail(case, "the key %s has two bodies", key) end
-    end
   end
 end
 

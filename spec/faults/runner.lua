@@ -7,7 +7,7 @@ local checks = require "spec.faults.checks"
 local payments = require "spec.support.payments"
 local processes = require "spec.support.processes"
 
-local runner = { doubles = 0, finished = 0 }
+local runner = { finished = 0 } -- how many cases
 
 local MOST_CALLS = 200 -- at once, so that the machine is not what makes them late
 local MOST_CASES = 300 -- whose servers are one process
@@ -35,7 +35,7 @@ local function start(case, reference, options, method, change)
   given.on_done = function(record, err, response)
     call.told = call.told + 1
     call.record, call.err, call.response, call.ended = record, err, response, processes.now()
-    call.waited_until, call.step_began = case.step_ended or call.started, case.step_began
+    call.idle_at, call.step_began = case.idle_at or call.started, case.step_began
   end
   if method == "GET" then
     call.path = "/v1/payment_records/pr_" .. reference
@@ -54,11 +54,17 @@ local function is_done(case)
   return true
 end
 
--- Notes when it was the client's turn: a call cannot end before its host comes to it.
+-- Steps a client until it has nothing more to do, for some milliseconds at most, and notes when that was.
 local function step(case, seconds)
-  case.step_began = processes.now()
-  case.client:step(seconds)
-  case.step_ended = processes.now()
+  local last = processes.now() + 0.01
+  repeat
+    case.step_began = processes.now()
+    case.client:step(seconds)
+    if case.client:timeout() ~= 0 then
+      case.idle_at = processes.now()
+      return
+    end
+  until case.step_began > last
 end
 
 -- Steps the clients until all that was started is done.
@@ -130,7 +136,7 @@ end
 
 local OK = { ok = true }
 
-local function check(case)
+local function check(case, on_request)
   local known = checks.ledger_of(case)
   for _, call in ipairs(case.started) do
     if call.told == 1 then
@@ -142,21 +148,12 @@ local function check(case)
       checks.fail(case, "%s: on_done ran %d times", call.reference, call.told)
     end
   end
-  checks.keys(case, known)
-end
-
--- How often a payment was made that had been made before.
-local function count_doubles(case)
-  for _, effects in pairs(checks.ledger_of(case).effects) do runner.doubles = runner.doubles + effects - 1 end
-end
-
-local function record(case)
-  for _, entry in ipairs(case.server:entries "request") do
-    if entry.complete then runner.on_request(entry) end
+  for _, request in ipairs(on_request and case.server:entries "request" or {}) do
+    if request.complete then on_request(request) end
   end
 end
 
-local function run_group(group, is_control)
+local function run_group(group, look)
   each(group, open_client)
   each(group, warm)
   finish(group)
@@ -167,8 +164,7 @@ local function run_group(group, is_control)
   finish(group)
   each(group, function(case) case.client:close() end)
   each(group, wait_until_quiet)
-  each(group, is_control and count_doubles or check)
-  each(group, record)
+  each(group, look)
   each(group, function(case) case.client, case.started = nil, nil end)
   runner.finished = runner.finished + #group
 end
@@ -180,12 +176,22 @@ local function memory()
   return collectgarbage "count" * 1024
 end
 
+-- A thread that resolves a name, and its descriptors, may live a little longer than the call.
+local function wait_for_descriptors(number)
+  local last, now_open = processes.now() + 5, processes.descriptors()
+  while now_open > number and processes.now() < last do
+    processes.sleep(0.05)
+    now_open = processes.descriptors()
+  end
+  return now_open
+end
+
 -- Runs a group, after which the descriptors and the memory of this process are as before.
-local function run_balanced(group, is_control)
+local function run_balanced(group, look)
   local before, memory_before = processes.descriptors(), memory()
-  run_group(group, is_control)
+  run_group(group, look)
   local memory_after = memory()
-  local after = processes.descriptors()
+  local after = wait_for_descriptors(before)
   if after ~= before then checks.fail(group[1], "%d descriptors before the group, %d after it", before, after) end
   if memory_after - memory_before > LEFT_OVER then
     checks.fail(group[1], "%d bytes of memory before the group, %d after it", memory_before, memory_after)
@@ -193,10 +199,10 @@ local function run_balanced(group, is_control)
 end
 
 -- Runs cases whose servers have been started, in groups of as many calls as the machine can serve at once.
-local function run_groups(list, is_control)
+local function run_groups(list, look)
   local group, calls = {}, 0
   local function flush()
-    if #group > 0 then run_balanced(group, is_control) end
+    if #group > 0 then run_balanced(group, look) end
     group, calls = {}, 0
   end
   for _, case in ipairs(list) do
@@ -208,9 +214,11 @@ end
 
 ---Runs cases.
 ---@param list table[]
----@param start fun(list: table[]): table starts the servers of some cases, and returns something to stop() them
----@param is_control? boolean the servers ignore keys: only count the doubles
-function runner.run(list, start, is_control)
+---@param start_servers fun(list: table[]): table starts the servers of some cases, and returns something to stop() them
+---@param on_request? fun(request: table) called with each whole request that a server has read
+---@param look? fun(case: table) in place of the checks
+function runner.run(list, start_servers, on_request, look)
+  look = look or function(case) check(case, on_request) end
   table.sort(list, function(a, b)
     if a.calls ~= b.calls then return a.calls < b.calls end
     return a.id < b.id
@@ -218,13 +226,10 @@ function runner.run(list, start, is_control)
   for first = 1, #list, MOST_CASES do
     local part = {}
     for i = first, math.min(first + MOST_CASES - 1, #list) do part[#part + 1] = list[i] end
-    local started = start(part)
-    run_groups(part, is_control)
+    local started = start_servers(part)
+    run_groups(part, look)
     started:stop()
   end
 end
-
----Called with each complete request that a server has read.
-function runner.on_request() end
 
 return runner

@@ -189,12 +189,13 @@ class Connection:
         self.requests += 1
         dropped = self.server.options.get("drop_on_reuse") and self.requests > 1
         request = self.parse(head)
+        upstream = self.upstream(request)
         step = {"fault": "close"} if dropped else self.take_step(request)
         if step.get("when") != "headers":
             self.read_body(request)
         self.server.log.write("request", **request)
-        if request["method"] == "CONNECT" or "://" in request["path"]:
-            return self.obey(step) if step else self.relay(request)
+        if upstream:
+            return self.obey(step) if step else self.relay(request, upstream)
         return self.obey(self.through_ledger(request, step))
 
     def take_step(self, request):
@@ -212,15 +213,22 @@ class Connection:
             return {"body": body, **step}
         return {"status": status, "headers": headers, "body": body, **step}
 
-    def relay(self, request):
+    def upstream(self, request):
+        """The server that a proxy is to reach for a request; None when it is for this one."""
+        path = request["path"]
+        url = urlsplit("//" + path if request["method"] == "CONNECT" else path)
+        if url.netloc and url.port != self.server.name[1]:
+            return url.hostname, url.port
+        request["path"] = path[path.index(url.netloc) + len(url.netloc) :]
+        return None
+
+    def relay(self, request, upstream):
         """What a proxy does: opens a tunnel, or sends the request on."""
-        url = urlsplit(request["path"] if "://" in request["path"] else "//" + request["path"])
-        upstream = socket.create_connection((url.hostname, url.port))
+        upstream = socket.create_connection(upstream)
         if request["method"] == "CONNECT":
             self.sock.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         else:
-            head = request["head"].replace(request["path"], url.path, 1)
-            upstream.sendall(to_bytes(head + "\r\n\r\n" + request["body"]))
+            upstream.sendall(to_bytes(request["head"] + "\r\n\r\n" + request["body"]))
         join(self.sock, upstream)
         upstream.shutdown(socket.SHUT_RDWR)
         return False

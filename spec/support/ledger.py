@@ -58,7 +58,7 @@ class Ledger:
 
         Carrying it out takes `work` seconds, and ends as ENDS says."""
         if request["method"] != "POST":
-            return self.answer_with(200, self.record(request["path"].split("?")[0].split("/")[-1], None))
+            return self.answer_with(200, self.record(request["path"].split("/")[-1], None))
         key, asked = request["key"], (request["path"], request["hash"])
         with self.lock:
             entry = self.entries.get(key) if self.keys else None

@@ -8,12 +8,14 @@ local TUNNEL = "HTTP/1.1 200 Connected\r\n\r\n"
 
 return {
   {
-    title = "a proxy's tunnel", kind = "connection", proxied = "tls", expect = "not_sent", blind = true, over = { "tls" },
+    title = "a proxy's tunnel", kind = "connection", proxied = "tls", over = { "tls" }, expect = "not_sent",
+    blind = true,
     { "is not there: the proxy is down", nil, faulty = { listener = "refuse" } },
     { "is not there: the proxy does not answer", nil, faulty = { listener = "black_hole" }, stalls = true },
     { "is reset as it comes", { when = "accept", fault = "reset" } },
     { "is closed as it comes", { when = "accept", fault = "close" } },
-    { "is refused with 407", { status = 407, body = "", headers = { ["Proxy-Authenticate"] = "Basic" } }, final = true },
+    { "is refused with 407", { status = 407, body = "", headers = { ["Proxy-Authenticate"] = "Basic" } },
+      final = true },
     { "is refused with 403", { status = 403, body = "no" } },
     { "is refused with 502", { status = 502, body = "<html>" } },
     { "is refused with 503", { status = 503, body = "" } },

@@ -19,7 +19,8 @@ local MIXED = { "unknown", "not_sent" }
 
 return {
   {
-    title = "a certificate that", kind = "connection", over = { "tls" }, expect = "not_sent", final = true, blind = true,
+    title = "a certificate that", kind = "connection", over = { "tls" }, expect = "not_sent", final = true,
+    blind = true,
     { "nobody signed", serve "self_signed" },
     { "has expired", serve "expired" },
     { "is not valid yet", serve "not_yet_valid" },
@@ -78,7 +79,8 @@ return {
     { "is followed by bytes that are no TLS, in place of its body",
       { raw = "HTTP/1.1 200 OK\r\n", beneath_tls = true, after = "close" } },
     { "is an alert out of TLS", { raw = alert(80), beneath_tls = true, after = "close" } },
-    { "is a record that does not decrypt", { raw = "\23\3\3\0\40" .. ("x"):rep(40), beneath_tls = true, after = "close" } },
+    { "is a record that does not decrypt",
+      { raw = "\23\3\3\0\40" .. ("x"):rep(40), beneath_tls = true, after = "close" } },
     { "without a length is cut, and TLS ended as it should be",
       { cut = "body", content_length = false, close_notify = true } },
     { "without a length is whole, and TLS not ended", { content_length = false, close_notify = false },
