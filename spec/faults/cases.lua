@@ -9,7 +9,7 @@
 --   once       the same of one that meets it once: "ok" by default, or, if the fault is final, as `expect`
 --   final      the call must not be made again
 --   stalls     the fault is one of time: attempts have a short timeout
---   blind      the server cannot see, or not tell apart, the requests that libcurl counts
+--   blind      the server cannot see, or not tell apart, the requests that libcurl counts; "many": of many calls
 --   get        false: a GET does not meet it
 --   over       a list of "plain" (the default alone), "tls", "unix", "tls on unix"
 --   server, client   further options of the server and of the client
@@ -27,7 +27,7 @@ local cases = {}
 
 -- method, calls at once, on a "cold" client or a "warm" one, which has connections; whether the fault comes "once" or
 -- "always", and "after" the payment was made or "before" (it is not made then). A GET has no before and after.
--- `every`, `at`: one row of each so many has this mode. "again": of requests, where they fail over TLS or Unix sockets, too.
+-- `every`, `at`: one row of so many has this mode. "again": of requests that fail over TLS or Unix sockets, too.
 local MODES = {
   request = {
     { "POST", 1, "cold", "once", "after" }, { "POST", 1, "cold", "once", "before" },

@@ -38,7 +38,7 @@ return {
     { "has two addresses, of which only the one of IPv4 answers", {}, server = { name = "localhost" } },
   },
   {
-    title = "a request on a kept connection", expect = { "unknown", "not_sent" },
+    title = "a request on a kept connection", expect = { "unknown", "not_sent" }, blind = "many",
     modes = {
       { "POST", 1, "warm", "always", "after" }, { "POST", 1, "warm", "always", "before" },
       { "GET", 1, "warm", "always" },
