@@ -16,8 +16,8 @@ local CALM = { deadline = 10, timeout = 10, max_retries = 5 } -- options of call
 
 local ONCE = { deadline = 10, timeout = 10, max_retries = 0 }
 
--- Bytes of Lua's memory that a group of cases may leave behind; the messages of busted are among them.
-local LEFT_OVER = 65536
+-- Bytes of Lua's memory that a group of cases may leave behind; what LuaJIT has compiled is among them.
+local LEFT_OVER = rawget(_G, "jit") and 262144 or 65536
 
 local function payment(reference, change)
   local params = {}
