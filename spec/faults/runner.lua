@@ -130,7 +130,7 @@ end
 
 local function wait_until_quiet(case)
   local last = processes.now() + PATIENCE
-  while not case.server:is_quiet() and processes.now() < last do processes.sleep(0.002) end
+  while not case.server:is_quiet() and processes.now() < last do processes.pause(0.002) end
   if not case.server:is_quiet() then checks.fail(case, "a connection was left open") end
 end
 
@@ -180,7 +180,7 @@ end
 local function wait_for_descriptors(number)
   local last, now_open = processes.now() + 5, processes.descriptors()
   while now_open > number and processes.now() < last do
-    processes.sleep(0.05)
+    processes.pause(0.05)
     now_open = processes.descriptors()
   end
   return now_open
