@@ -135,6 +135,7 @@ local TLS_FAULTS = { cut = { fault = "close" }, stall = { fault = "stall" }, old
 -- Options of servers.start that go into the script as they are
 local SCRIPT_OPTIONS = {
   "steps", "by_path", "per_call", "host", "listener", "receive_buffer", "drop_on_reuse", "ledger",
+  "alpn", "streams",
 }
 
 ---The field `tls` of a script or a step: a certificate, and on top of it what fault_server.py lists.
@@ -178,7 +179,7 @@ local function described(directory, options, port)
 end
 
 ---Starts scripted servers in one process, which ends with the first of them that is stopped.
----@param all table[] the options of each, as for servers.start
+---@param all table[] the options of each, as for servers.start; `http2` of the first is for all
 ---@return spec.Server[]
 function servers.start_together(all)
   make_certificates()
@@ -188,8 +189,9 @@ function servers.start_together(all)
     write_script(own, options)
     paths[i] = ("%s/script %s/log"):format(own, own)
   end
-  local ready = cjson.decode(launch(("python3 -SB spec/support/fault_server.py %s/ready %s"):format(
-    directory, table.concat(paths, " ")), directory))
+  local program = all[1].http2 and "spec/h2faults/h2_server.py" or "spec/support/fault_server.py"
+  local ready = cjson.decode(launch(("python3 -SB %s %s/ready %s"):format(
+    program, directory, table.concat(paths, " ")), directory))
   local process = started { pid = math.floor(ready.pid), directory = directory }
   for i, options in ipairs(all) do
     group[i] = setmetatable(described(directory .. "/" .. i, options, ready.ports[i]), Server)
@@ -202,10 +204,11 @@ end
 ---`options.tls`: true, or what is wrong with TLS there: "self_signed", "expired", "wrong_host" (the
 ---certificate), "cut", "stall" (the handshake), "old" (TLS 1.1 only), "plain" (it is plain HTTP).
 ---`options.unix`: listen on a Unix socket. `options.name`: the host in its URL.
+---`options.http2`: the program is h2_server.py, which speaks HTTP/2 over TLS.
 ---The other options are those of the script.
 ---@param options? {steps: table[]?, tls: any, unix: boolean?, name: string?, by_path: table<string, table[]>?,
 ---  per_call: boolean?, host: string?, listener: string?, receive_buffer: integer?, drop_on_reuse: boolean?,
----  ledger: boolean|string?}
+---  ledger: boolean|string?, http2: boolean?, alpn: string[]?, streams: integer?}
 ---@return spec.Server
 function servers.start(options)
   return servers.start_together({ options or {} })[1]
