@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 enum {
-  MOST_EVENTS = 16,         /* asked of the poller at once */
-  NO_HANDLES_PAUSE = 10,    /* milliseconds until they are tried for again */
-  KEPT_BODY = 65536,        /* bytes; an answer's buffer larger than this is not kept */
-  OWN_TEXTS = 3,            /* ca_file, proxy, unix_socket */
-  OLDEST_LIBCURL = 0x075500 /* 7.85.0: CURLOPT_PROTOCOLS_STR */
+  MOST_EVENTS = 16,          /* asked of the poller at once */
+  NO_HANDLES_PAUSE = 10,     /* milliseconds until they are tried for again */
+  KEPT_BODY = 65536,         /* bytes; an answer's buffer larger than this is not kept */
+  OWN_TEXTS = 3,             /* ca_file, proxy, unix_socket */
+  OLDEST_LIBCURL = 0x075500, /* 7.85.0: CURLOPT_PROTOCOLS_STR */
+  SHARING_LIBCURL = 0x080500 /* 8.5.0: it shares connections as it should */
 };
 
 struct transport {
@@ -77,8 +78,17 @@ static int on_timer(CURLM *multi, long milliseconds, void *user) {
   return 0;
 }
 
+/* Before 8.5.0 libcurl puts several requests at once on a connection of HTTP/1.1 when the host has
+ * spoken HTTP/2 on another, and gives each the answer that comes first. So there a connection of
+ * HTTP/2 carries one request at a time too. */
+static bool can_share(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= SHARING_LIBCURL;
+}
+
 static bool set_multi(CURLM *multi, struct transport *transport) {
   int failed = 0;
+  failed |= curl_multi_setopt(multi, CURLMOPT_PIPELINING,
+                              can_share() ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
   failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_watch);
   failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, transport);
   failed |= curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
