@@ -23,9 +23,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return exchange->body.failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
+/* A connection is worth keeping when something comes back on it: libcurl would keep one of HTTP/2
+ * when the request on it timed out. */
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
+  if (exchange->headers.count == 0)
+    curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L);
   if (exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
       exchange->headers.count >= PR_MAX_HEADERS) {
     exchange->too_large = true;
@@ -179,6 +183,8 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, milliseconds(request->timeout));
   failed |=
       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_timeout));
+  failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
+  failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   return failed == 0 && set_headers(exchange, request->headers) && set_body(easy, request);
 }
 

@@ -239,6 +239,7 @@ int lua_call_settle(lua_State *L) {
   if (wait < 0)
     make_result(L, call, &verdict);
   remember(call, verdict.outcome);
+  call->request.fresh = end.fault != FAULT_NONE;
   engine_leave(L, CLIENT, call, wait);
   call->settling = false;
   lua_settop(L, EVENT);

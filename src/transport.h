@@ -24,6 +24,7 @@ struct request {
   const struct buffer *body;       /* of a POST */
   double timeout, connect_timeout; /* seconds */
   size_t max_response_bytes;
+  bool fresh; /* on a new connection: who knows what became of the others */
 };
 
 struct transport;
