@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { MOST_SENDS = 2 }; /* of one attempt */
+
 /* libcurl's callbacks: they append to buffers and count, nothing else. */
 
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
@@ -40,10 +42,13 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
 }
 
 /* Called each time that libcurl has a connection and is about to send the request on it: more than
- * once when it repeats the request by itself (RFC 9110, 9.2.2 does not stop it for a POST). */
+ * once when it repeats the request by itself (RFC 9110, 9.2.2 does not stop it for a POST). Once is
+ * well, as a kept connection may have died; but it would go on, five times and without a pause. */
 static int on_send(void *user, char *remote, char *local, int remote_port, int local_port) {
   struct exchange *exchange = user;
   (void)remote, (void)local, (void)remote_port, (void)local_port;
+  if (exchange->sends == MOST_SENDS)
+    return CURL_PREREQFUNC_ABORT;
   exchange->sends++;
   return CURL_PREREQFUNC_OK;
 }
@@ -218,6 +223,8 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
   buffer_clear(text);
   if (answer->fault == FAULT_CANCELED)
     buffer_append_text(text, "the process was forked while the call was in flight");
+  else if (exchange->code == CURLE_ABORTED_BY_CALLBACK)
+    buffer_append_text(text, "the server did not take the request, on two connections in a row");
   else if (answer->fault == FAULT_TOO_LARGE)
     buffer_append_text(text, "the answer is larger than max_response_bytes allows");
   else

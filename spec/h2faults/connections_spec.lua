@@ -89,6 +89,19 @@ describe("50 calls at once", function()
   end)
 end)
 
+describe("a server that refuses streams", function()
+  teardown(servers.stop_all)
+
+  it("is asked twice in each attempt, and then waited for", function()
+    local server = start { steps = { { play = { { rst = 7 } } } } }
+    local _, err = payments.client(server, { max_retries = 2 }):report_payment(payments.PAYMENT)
+    assert.same({ "connection_error", "unknown", 6 }, { err.type, err.outcome, err.attempts })
+    assert.truthy(err.message:find("did not take the request", 1, true))
+    assert.equal(6, #server:requests())
+    payments.close_all()
+  end)
+end)
+
 describe("a connection on which no answer comes", function()
   teardown(servers.stop_all)
   after_each(payments.close_all)
