@@ -119,9 +119,11 @@ static bool split(const char *line, size_t length, struct header *header) {
  * with such a letter. */
 static void read_line(struct headers *headers, size_t start) {
   struct header header;
+  if (headers->lines.failed)
+    return;
   const char *line = headers->lines.data + start;
   char first = lower(*line);
-  if (headers->lines.failed || (first != 's' && first != 'r' && first != 'i') ||
+  if ((first != 's' && first != 'r' && first != 'i') ||
       !split(line, headers->lines.length - start, &header))
     return;
   for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
