@@ -225,8 +225,10 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
     buffer_append_text(text, "the process was forked while the call was in flight");
   else if (exchange->code == CURLE_ABORTED_BY_CALLBACK)
     buffer_append_text(text, "the server did not take the request, on two connections in a row");
-  else if (answer->fault == FAULT_TOO_LARGE)
+  else if (exchange->too_large)
     buffer_append_text(text, "the answer is larger than max_response_bytes allows");
+  else if (answer->fault == FAULT_TOO_LARGE)
+    buffer_append_text(text, "no memory for the answer, or one of its header lines is too long");
   else
     curl_fault_describe(text, exchange->code, exchange->detail, answer->sends > 0);
 }
@@ -241,5 +243,6 @@ void transport_answer(struct exchange *exchange, struct answer *answer) {
     return;
   answer->curl_code = (int)exchange->code;
   describe_fault(exchange, answer);
-  answer->message = buffer_text(&exchange->message);
+  answer->message =
+      exchange->message.failed ? "not enough memory" : buffer_text(&exchange->message);
 }

@@ -23,7 +23,7 @@ enum {
 };
 
 struct transport {
-  CURLM *multi; /* NULL when it could not be had after a fork */
+  CURLM *multi; /* NULL when it could not be had, after a fork or out of memory */
   struct poller poller;
   pid_t pid;                                  /* of the process that may use the handles */
   double due;                                 /* when libcurl wants to be called; negative: not */
@@ -98,21 +98,23 @@ static bool set_multi(CURLM *multi, struct transport *transport) {
   return failed == 0;
 }
 
-/* Once it has failed, for lack of descriptors after a fork, it is tried again whenever there is
- * something to do. */
+static bool open_poller(struct transport *transport) {
+  return (transport->poller.descriptor >= 0 || poller_open(&transport->poller)) &&
+         (!transport->has_descriptor || poller_enable_wake(&transport->poller));
+}
+
+/* Once it has failed, for lack of descriptors after a fork or of memory, it is tried again whenever
+ * there is something to do. */
 static bool open_handles(struct transport *transport) {
   if (transport->multi)
     return true;
   transport->due = -1;
-  transport->multi = curl_multi_init();
-  if (transport->multi && poller_open(&transport->poller) &&
-      set_multi(transport->multi, transport) &&
-      (!transport->has_descriptor || poller_enable_wake(&transport->poller)))
+  transport->multi = open_poller(transport) ? curl_multi_init() : NULL;
+  if (transport->multi && set_multi(transport->multi, transport))
     return true;
   if (transport->multi)
     curl_multi_cleanup(transport->multi);
   transport->multi = NULL;
-  poller_close(&transport->poller);
   return false;
 }
 
@@ -212,38 +214,59 @@ static struct exchange *take_idle(struct transport *transport) {
   return exchange;
 }
 
+static void end_exchange(struct transport *transport, struct exchange *exchange, CURLcode code) {
+  exchange->code = code;
+  exchange->in_flight = false;
+  curl_multi_remove_handle(transport->multi, exchange->easy);
+  ring_remove(&exchange->link);
+  ring_insert(&transport->finished, &exchange->link);
+}
+
 static void collect_finished(struct transport *transport) {
   int left;
-  for (CURLMsg *message; (message = curl_multi_info_read(transport->multi, &left)) != NULL;) {
+  for (CURLMsg *message;
+       transport->multi && (message = curl_multi_info_read(transport->multi, &left)) != NULL;) {
     struct exchange *exchange = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-    exchange->code = message->data.result;
-    exchange->in_flight = false;
-    curl_multi_remove_handle(transport->multi, exchange->easy);
-    ring_remove(&exchange->link);
-    ring_insert(&transport->finished, &exchange->link);
+    end_exchange(transport, exchange, message->data.result);
   }
+}
+
+/* Out of memory, libcurl loses sight of a request, which would wait for its timeout, and may divide
+ * by the size of a table that is gone. So it is not called again: what is in flight ends. */
+static void give_up(struct transport *transport) {
+  collect_finished(transport);
+  for (struct exchange *exchange; (exchange = ring_first(&transport->in_flight)) != NULL;)
+    end_exchange(transport, exchange, CURLE_OUT_OF_MEMORY);
+  curl_multi_cleanup(transport->multi);
+  transport->multi = NULL;
+}
+
+static void act(struct transport *transport, curl_socket_t socket, int what) {
+  int running;
+  if (transport->multi &&
+      curl_multi_socket_action(transport->multi, socket, what, &running) != CURLM_OK)
+    give_up(transport);
 }
 
 /* An event that is left out comes again with the next wait. */
 static void tell_events(struct transport *transport, double seconds, double end) {
   struct poller_event events[MOST_EVENTS];
-  int running, count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
+  int count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
   for (int i = 0; i < count && (i == 0 || clock_seconds() < end); i++) {
     int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                (events[i].writable ? CURL_CSELECT_OUT : 0) |
                (events[i].failed ? CURL_CSELECT_ERR : 0);
-    curl_multi_socket_action(transport->multi, events[i].socket, what, &running);
+    act(transport, events[i].socket, what);
   }
 }
 
 /* False when it is not time yet. */
 static bool tell_time(struct transport *transport) {
-  int running;
   if (transport->due < 0 || transport->due > clock_seconds())
     return false;
   transport->due = -1; /* libcurl sets it anew when it wants to */
-  curl_multi_socket_action(transport->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  act(transport, CURL_SOCKET_TIMEOUT, 0);
   return true;
 }
 
@@ -324,8 +347,7 @@ double transport_timeout(const struct transport *transport) {
 
 int transport_descriptor(struct transport *transport) {
   transport->has_descriptor = true;
-  bool opened = open_handles(transport) && poller_enable_wake(&transport->poller);
-  return opened ? transport->poller.descriptor : -1;
+  return open_poller(transport) ? transport->poller.descriptor : -1;
 }
 
 void transport_wake(const struct transport *transport) {
