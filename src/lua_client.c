@@ -181,10 +181,10 @@ int lua_client_new(lua_State *L) {
   struct client *client = push_empty_client(L);
   int index = lua_gettop(L);
   client->options = options;
-  if (!lua_options_own(&client->options))
-    return luaL_error(L, "not enough memory");
   fill_store(L, index);
   write_user_agent(L, &client->user_agent);
+  if (!lua_options_own(&client->options) || client->user_agent.failed)
+    return luaL_error(L, "not enough memory");
   if (!options.carried)
     open_transport(L, client);
   lua_settop(L, index);
@@ -370,7 +370,10 @@ static void read_response(lua_State *L, struct call *call, struct answer *answer
                             .headers = &call->carried,
                             .body = body ? body : "",
                             .body_length = length};
-  if (length > call->request.max_response_bytes) {
+  if (call->carried.lines.failed) {
+    answer->fault = FAULT_BROKEN;
+    answer->message = "not enough memory";
+  } else if (length > call->request.max_response_bytes) {
     answer->fault = FAULT_TOO_LARGE;
     answer->message = "the answer is larger than max_response_bytes allows";
   }

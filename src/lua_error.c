@@ -181,6 +181,8 @@ static int error_tostring(lua_State *L) {
   append_field(L, tail, "idempotency_key", ", idempotency key ");
   buffer_append_text(tail, ")");
   make_safe(tail);
+  if (line->failed || tail->failed)
+    return luaL_error(L, "not enough memory");
   lua_pushlstring(L, buffer_text(line), line->length);
   lua_pushlstring(L, buffer_text(tail), tail->length);
   lua_concat(L, 2);
