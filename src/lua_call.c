@@ -284,6 +284,17 @@ static int call_cancel(lua_State *L) {
   return engine_cancel(L, lua_gettop(L), call, reason) ? 0 : lua_error(L);
 }
 
+/* Lua: call:drop(). For the Lua layer: engine_drop() of a call that is not done. */
+static int call_drop(lua_State *L) {
+  struct call *call = lua_check_call(L, 1);
+  if (call->state == CALL_DONE || call->settling)
+    return 0;
+  compat_getstore(L, 1);
+  lua_rawgeti(L, -1, STORED_OWNER);
+  engine_drop(L, lua_gettop(L), call);
+  return 0;
+}
+
 /* Lua: call:when_done(function(call)). For the Lua layer: called once, when the call is done, which
  * it must not be yet. */
 static int call_when_done(lua_State *L) {

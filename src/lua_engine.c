@@ -136,6 +136,11 @@ void engine_forget(struct call *call) {
   call->state = CALL_DONE;
 }
 
+void engine_drop(lua_State *L, int client_index, struct call *call) {
+  engine_forget(call);
+  drop_anchor(L, client_index, call);
+}
+
 /* Calls a function of the client's store with the client and the call, for so many results.
  * Protected, so that `busy` is taken back whatever happens. The function is kept there because on
  * some Luas to push it allocates. */
@@ -362,17 +367,12 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
   return client->wire_first || use_wire(L, client_index, seconds, end);
 }
 
-static void drop(lua_State *L, int client_index, struct call *call) {
-  engine_forget(call);
-  drop_anchor(L, client_index, call);
-}
-
 bool engine_start_now(lua_State *L, int client_index, struct call *call) {
   const struct client *client = call->client;
   if (!client->transport || !has_room(client) || ring_first(&client->ready) != call ||
       start_attempt(L, client_index, call))
     return true;
-  drop(L, client_index, call);
+  engine_drop(L, client_index, call);
   return false;
 }
 
@@ -382,7 +382,7 @@ bool engine_run(lua_State *L, int client_index, struct call *call) {
     stepped = engine_step(L, client_index, -1, HUGE_VAL);
   if (call->state == CALL_DONE)
     return catch_up(L, client_index); /* it may have been refused */
-  drop(L, client_index, call);
+  engine_drop(L, client_index, call);
   return false;
 }
 

@@ -34,6 +34,10 @@ bool engine_cancel(lua_State *L, int client, struct call *call, const char *reas
 /* Drops a call, with whatever it has in flight, without a word to anybody: for the collector. */
 void engine_forget(struct call *call);
 
+/* The same for a call that is not done, whose caller gets an error instead: it must not be sent
+ * later, behind his back. Needs no memory. */
+void engine_drop(lua_State *L, int client, struct call *call);
+
 /* Moves what can move, after waiting at most `seconds` (negative: as long as it takes). It works
  * for about `budget` seconds at most; what is left then is for the next step. */
 bool engine_step(lua_State *L, int client, double seconds, double budget);
@@ -42,8 +46,7 @@ bool engine_step(lua_State *L, int client, double seconds, double budget);
  * that fails the call is dropped. */
 bool engine_start_now(lua_State *L, int client, struct call *call);
 
-/* Waits until the call is done. When that fails the call is dropped: it must not be sent later,
- * behind the back of a caller who got an error. */
+/* Waits until the call is done. When that fails the call is dropped. */
 bool engine_run(lua_State *L, int client, struct call *call);
 
 /* Makes the descriptor readable for a host that waits on it with the timeout that held before. */

@@ -82,9 +82,9 @@ end
 
 -- Plain Lua 5.1 cannot yield out of a protected call: there, within a coroutine, what a transport or a sleep raises
 -- goes to the caller, and the call ends when its time is over.
-local function protected(f, argument)
-  if YIELDS_FROM_PCALL or not coroutine.running() then return pcall(f, argument) end
-  return true, f(argument)
+local function protected(f, ...)
+  if YIELDS_FROM_PCALL or not coroutine.running() then return pcall(f, ...) end
+  return true, f(...)
 end
 
 local function delivered(succeeded, response, message)
@@ -115,18 +115,24 @@ local function await(self, call, sleep)
     carry(self, call, not sleep)
     if call:done() then break end
     if not seen or seen == self.steps then
-      local stepped, reason = pcall(self.core.advance, self.core, sleep and 0 or LONGEST_WAIT)
       self.steps = self.steps + 1
-      if not stepped then -- for lack of memory; the call must not go on without the caller
-        pcall(call.cancel, call)
-        error(reason, 0)
-      end
+      self.core:advance(sleep and 0 or LONGEST_WAIT)
     end
     seen = self.steps
     if sleep and not call:done() then
       local slept, reason = protected(sleep, pause(self))
       if not slept then call:cancel("the sleep of the client raised: " .. tostring(reason)) end
     end
+  end
+end
+
+local function begin_and_wait(begun, self, sleep, in_nginx, name, ...)
+  local call = self.core:begin(name, with_key(self, name, ...))
+  begun.call = call
+  if call:done() then -- it was refused, which on_done is to be told of
+    self.core:advance()
+  elseif not (in_nginx and not self.transport and nginx.wait(self.core, call)) then
+    await(self, call, sleep)
   end
 end
 
@@ -139,13 +145,13 @@ local function perform(self, name, ...)
   if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
   end
-  local call = self.core:begin(name, with_key(self, name, ...))
-  if call:done() then -- it was refused, which on_done is to be told of
-    self.core:advance()
-    return call:result()
+  local begun = { call = false }
+  local waited, reason = protected(begin_and_wait, begun, self, sleep, in_nginx, name, ...)
+  if not waited then -- the call must not go on without the caller
+    if begun.call then begun.call:drop() end
+    error(reason, 0)
   end
-  if not (in_nginx and not self.transport and nginx.wait(self.core, call)) then await(self, call, sleep) end
-  return call:result()
+  return begun.call:result()
 end
 
 --- Reports a payment: creates a Payment Record with its first attempt, open or already at its end.

@@ -22,8 +22,8 @@ local YIELDING_PHASES = {
   ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
 }
 
--- The semaphores of waiting handlers by their calls.
-local waiting = {}
+-- The semaphores of waiting handlers by their calls, which the client keeps until they are done.
+local waiting = setmetatable({}, { __mode = "k" })
 
 -- Seconds that a new driver is given to begin.
 local GRACE = 0.05
