@@ -62,8 +62,6 @@ end
 
 function Ledger:report_payment(_, values)
   local record = { id = self.next_id("pr_", 24), created = self.now(), attempts = {}, position = #self.records + 1 }
-  self.records[record.position] = record
-  self.records_by_id[record.id] = record
   add_attempt(self, record, {
     state = values.outcome or "open",
     amount_requested = values.amount_requested,
@@ -75,6 +73,8 @@ function Ledger:report_payment(_, values)
     processor_details = values.processor_details or { type = "custom" },
     shipping_details = shipping_of(values.shipping_details),
   })
+  self.records_by_id[record.id] = record
+  self.records[record.position] = record -- last: memory may run out before, and a record has an attempt
   return show(self, record)
 end
 
