@@ -122,6 +122,7 @@ struct exchange *exchange_new(const struct transport_options *options) {
   struct exchange *exchange = calloc(1, sizeof *exchange);
   if (!exchange)
     return NULL;
+  exchange->plain_proxy = options->plain && options->proxy;
   exchange->easy = curl_easy_init();
   CURL *easy = exchange->easy;
   if (easy && set_callbacks(easy, exchange) && set_safety(easy, options) &&
@@ -166,6 +167,14 @@ static bool set_body(CURL *easy, const struct request *request) {
   return failed == 0;
 }
 
+/* The target is said beside the URL: libcurl, when one allocation fails, may leave out the query.
+ */
+static bool set_url(const struct exchange *exchange, const char *url) {
+  const char *target = exchange->plain_proxy ? NULL : strchr(strstr(url, "//") + 2, '/');
+  return curl_easy_setopt(exchange->easy, CURLOPT_URL, url) == CURLE_OK &&
+         curl_easy_setopt(exchange->easy, CURLOPT_REQUEST_TARGET, target) == CURLE_OK;
+}
+
 /* At least one millisecond: to libcurl 0 is "no limit". */
 static long milliseconds(double seconds) {
   double rounded = seconds * 1000;
@@ -184,13 +193,13 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   buffer_clear(&exchange->body);
   buffer_clear(&exchange->message);
   unsigned failed = 0;
-  failed |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
   failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, milliseconds(request->timeout));
   failed |=
       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_timeout));
   failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
   failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-  return failed == 0 && set_headers(exchange, request->headers) && set_body(easy, request);
+  return failed == 0 && set_url(exchange, request->url) &&
+         set_headers(exchange, request->headers) && set_body(easy, request);
 }
 
 /* libcurl counts the bytes that left; on_send() tells the request's from those of a proxy's tunnel.

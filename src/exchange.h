@@ -23,7 +23,8 @@ struct exchange {
   size_t max_response_bytes;
   unsigned sends; /* times that libcurl had a connection and began to send */
   bool in_flight, too_large;
-  bool abandoned; /* the process was forked: the handle is the parent's */
+  bool plain_proxy; /* of http://, which wants another request target */
+  bool abandoned;   /* the process was forked: the handle is the parent's */
   CURLcode code;
   char detail[CURL_ERROR_SIZE];
 };

@@ -313,6 +313,7 @@ void lua_call_register(lua_State *L) {
   static const luaL_Reg methods[] = {{"done", call_done},
                                      {"result", call_result},
                                      {"cancel", call_cancel},
+                                     {"drop", call_drop},
                                      {"when_done", call_when_done},
                                      {NULL, NULL}};
   luaL_newmetatable(L, CALL_TYPE);
