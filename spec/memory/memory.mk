@@ -1,0 +1,35 @@
+# Memory that runs out, at every moment of every scenario (spec/memory/sweep.c):
+#
+#   make oom             on Lua 5.4 and LuaJIT; scenarios of many points are sampled
+#   make oom FULL=1      every point; ONLY=, MODE= choose scenarios and modes, JOBS= processes
+#   make oom-asan        a part of it with sanitizers, which look for leaks of their own accord
+
+MEMORY_SOURCES = spec/memory/sweep.c spec/memory/ledger.c spec/memory/faults.c spec/memory/server.c
+MEMORY_HEADERS = $(wildcard spec/memory/*.h)
+OTHER_C += $(MEMORY_SOURCES)
+OTHER_H += $(MEMORY_HEADERS)
+CPPCHECK += spec/memory
+
+# What of libc and of the module is called by way of the program: see faults.c and server.c.
+MEMORY_WRAPPED = malloc calloc realloc strdup free epoll_wait curl_easy_init retry_delay
+MEMORY_LIBS = $(call pkg,--libs,$(LUA),$(LUA_PACKAGE)) $(CURL_LIBS) $(call pkg,--libs,libssl,libssl-dev)
+
+$(BUILD)/sweep: $(MEMORY_SOURCES) $(MEMORY_HEADERS) $(OBJECTS)
+	$(COMPILE) -o $@ $(MEMORY_SOURCES) $(OBJECTS) \
+	  $(addprefix -Wl$(comma)--wrap=,$(MEMORY_WRAPPED)) $(MEMORY_LIBS)
+
+.PHONY: oom oom-asan sweep
+sweep: $(BUILD)/sweep
+	@spec/support/certificates build/certificates
+	@env $(if $(FULL),FULL=1) JOBS=$(or $(JOBS),2) LEAST=$(or $(LEAST),1) \
+	  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 ONLY="$(ONLY)" MODE="$(MODE)" LUA_PATH="lua/?.lua;lua/?/init.lua" \
+	  LSAN_OPTIONS=suppressions=spec/memory/leaks.supp:print_suppressions=0 \
+	  $(BUILD)/sweep spec/memory/scenarios.lua build/certificates
+
+oom:
+	@$(MAKE) --no-print-directory LUA=lua5.4 sweep
+	@$(MAKE) --no-print-directory LUA=luajit sweep
+
+oom-asan:
+	@$(MAKE) --no-print-directory LUA=lua5.4 CC=clang BUILD=build/asan/lua5.4 HARDENING= \
+	  CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' sweep
