@@ -310,12 +310,9 @@ static int call_when_done(lua_State *L) {
 
 void lua_call_register(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_call}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"done", call_done},
-                                     {"result", call_result},
-                                     {"cancel", call_cancel},
-                                     {"drop", call_drop},
-                                     {"when_done", call_when_done},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"done", call_done},           {"result", call_result},
+                                     {"cancel", call_cancel},       {"drop", call_drop},
+                                     {"when_done", call_when_done}, {NULL, NULL}};
   luaL_newmetatable(L, CALL_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
