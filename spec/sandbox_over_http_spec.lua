@@ -171,8 +171,14 @@ for _, way in ipairs(ways) do
   end)
 end
 
-it("over HTTP/2 share one connection, where HTTP/1.1 needs one for each call in flight", function()
-  for _, case in ipairs { { box.https, 1 }, { box.http, 20 } } do
+-- libcurl before 8.5.0 cannot be trusted to: see can_share() of transport.c.
+local function shares_connections()
+  local major, minor = files.capture("pkg-config --modversion libcurl"):match "^(%d+)%.(%d+)"
+  return major * 1000 + minor >= 8005
+end
+
+it("over HTTP/2 share one connection where libcurl can, and HTTP/1.1 needs one for each call in flight", function()
+  for _, case in ipairs { { box.https, shares_connections() and 1 or 20 }, { box.http, 20 } } do
     local client = payments.client({ url = case[1], ca_file = box.ca_file }, { max_in_flight = 20 })
     assert(client:list_payment_records())
     local port = tonumber(case[1]:match ":(%d+)$")

@@ -27,6 +27,7 @@ local DIFFERS = {
   PROXY = true, CAINFO = true, CAPATH = { NULL = true }, UNIX_SOCKET_PATH = true,
   URL = true, TIMEOUT_MS = true, CONNECTTIMEOUT_MS = true,
   POST = { ["1"] = true }, HTTPGET = { ["1"] = true }, POSTFIELDSIZE_LARGE = true, POSTFIELDS = true,
+  FRESH_CONNECT = { ["0"] = true, ["1"] = true }, FORBID_REUSE = { ["0"] = true, ["1"] = true }, REQUEST_TARGET = true,
   QUICK_EXIT = { ["1"] = true }, -- of libcurl 7.87 and later
 }
 
@@ -78,7 +79,7 @@ describe("libcurl's options", function()
       seen[name] = value
     end
     for name in pairs(ALWAYS) do assert.truthy(seen[name], name) end
-    assert.same(5, #multi) -- the callbacks, their data, and how many connections are kept
+    assert.same(6, #multi) -- callbacks, their data, how many connections are kept, and whether they are shared
     return seen
   end
 
