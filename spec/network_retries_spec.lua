@@ -37,6 +37,15 @@ local function assert_same_requests(server, key)
   return assert_same(server:requests(), key)
 end
 
+it("a refusal of what libcurl sent again by itself says nothing of what was lost", function()
+  local server = playing { {}, { fault = "close" }, refusal(429) }
+  local client = payments.client(server)
+  assert(client:report_payment(PAYMENT))
+  local record, err = client:report_payment(PAYMENT)
+  assert.is_nil(record)
+  assert.same({ "unknown", 429, 2, 3 }, { err.outcome, err.status, err.attempts, #server:requests() })
+end)
+
 -- Reports an attempt on the record pr_N for the case of this number, all at the same time: each with a client of its
 -- own, against the steps that `steps_of(case)` gives. Returns what becomes of each: `call` and `requests`.
 local function run_together(cases, options, steps_of)

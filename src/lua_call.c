@@ -165,12 +165,13 @@ struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int fi
   return call;
 }
 
+/* Where libcurl sent the request more than once, the first was lost, and may have taken effect. */
 static struct attempt_end end_of(const struct call *call, const struct answer *answer) {
   return (struct attempt_end){
       .fault = answer->fault,
       .post = endpoint_is_post(call->endpoint),
       .sent = answer->sends > 0,
-      .doubt = call->doubt,
+      .doubt = call->doubt || answer->sends > 1,
       .refused = call->refused,
       .status = answer->status,
       .replayed = answer->headers && answer->headers->replayed,

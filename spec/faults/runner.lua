@@ -176,9 +176,9 @@ local function memory()
   return collectgarbage "count" * 1024
 end
 
--- A thread that resolves a name, and its descriptors, may live a little longer than the call.
+-- A thread that resolves a name, and its descriptors, live until the system's resolver gives up.
 local function wait_for_descriptors(number)
-  local last, now_open = processes.now() + 5, processes.descriptors()
+  local last, now_open = processes.now() + 60, processes.descriptors()
   while now_open > number and processes.now() < last do
     processes.pause(0.05)
     now_open = processes.descriptors()
