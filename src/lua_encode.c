@@ -119,5 +119,7 @@ int lua_encode(lua_State *L) {
     lua_pushnil(L);
   const struct buffer *result = encoded ? &walk.form->body : walk.message;
   lua_pushlstring(L, buffer_text(result), result->length);
+  form_free(walk.form); /* a state that is being closed does not collect what is new */
+  buffer_free(walk.message);
   return encoded ? 1 : 2;
 }

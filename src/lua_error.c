@@ -185,6 +185,7 @@ static int error_tostring(lua_State *L) {
     return luaL_error(L, "not enough memory");
   lua_pushlstring(L, buffer_text(line), line->length);
   lua_pushlstring(L, buffer_text(tail), tail->length);
+  form_free(scratch); /* a state that is being closed does not collect what is new */
   lua_concat(L, 2);
   return 1;
 }
