@@ -24,7 +24,8 @@ struct client *lua_check_open_client(lua_State *L, int index) {
   return client;
 }
 
-/* The calls outlive their client: they must not reach for it, nor for what it had in flight. */
+/* The calls outlive their client: they must not reach for it, nor for what it had in flight. Their
+ * requests are freed here: a call that was started while the state closes has no finalizer. */
 static void orphan_calls(const struct ring_link *ring) {
   for (struct call *call; (call = ring_first(ring)) != NULL;) {
     ring_remove(&call->link);
@@ -32,17 +33,18 @@ static void orphan_calls(const struct ring_link *ring) {
     call->exchange = NULL;
     call->client = NULL;
     call->state = CALL_DONE;
+    lua_call_free_request(call);
   }
 }
 
 void lua_client_release(struct client *client) {
   client->closed = client->released = true;
-  orphan_calls(&client->ready);
-  orphan_calls(&client->started);
-  orphan_calls(&client->untold);
   if (client->transport)
     transport_free(client->transport);
   client->transport = NULL;
+  orphan_calls(&client->ready);
+  orphan_calls(&client->started);
+  orphan_calls(&client->untold);
   timers_free(&client->timers);
   lua_options_free(&client->options);
   buffer_free(&client->user_agent);

@@ -17,11 +17,12 @@ local function finalized(body)
   return setmetatable({}, { __gc = body })
 end
 
--- What finalizers do with clients and calls that may be finalized already.
-local function use(client, call)
+-- What finalizers do with clients and calls that may be finalized already. A call that is started at the end of the
+-- state, and left, has no finalizer any more: its client has to care for it.
+local function use(client, call, close)
   pcall(client.step, client, 0)
   pcall(client.start, client, "report_payment", payments.PAYMENT)
-  pcall(client.close, client)
+  if close then pcall(client.close, client) end
   tostring(client)
   call:done()
   call:result()
@@ -29,7 +30,7 @@ local function use(client, call)
   tostring(select(2, call:result()))
 end
 
-local function make(held)
+local function make(held, close)
   local payment_records = require "payment_records"
   local client = payment_records.new { api_key = payments.KEY, api_base = url, max_retries = 0 }
   local makers, calls = {}, {}
@@ -44,7 +45,7 @@ local function make(held)
   for _ = 1, 5 do
     makers[#makers + 1] = function()
       local call = calls[#calls] or client:start("report_payment", payments.PAYMENT)
-      held[#held + 1] = finalized(function() use(client, call) end)
+      held[#held + 1] = finalized(function() use(client, call, close) end)
     end
   end
   makers[#makers + 1] = function()
@@ -55,10 +56,10 @@ local function make(held)
 end
 
 for _ = 2, rounds do
-  make {}
+  make({}, true)
   collectgarbage()
   collectgarbage()
 end
 HELD = {} -- luacheck: ignore
-make(HELD) -- luacheck: ignore
+make(HELD, seed % 2 == 0) -- luacheck: ignore
 if _VERSION ~= "Lua 5.1" then os.exit(0, true) end
