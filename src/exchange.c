@@ -175,10 +175,10 @@ static bool set_url(const struct exchange *exchange, const char *url) {
          curl_easy_setopt(exchange->easy, CURLOPT_REQUEST_TARGET, target) == CURLE_OK;
 }
 
-/* At least one millisecond: to libcurl 0 is "no limit". */
+/* At least one millisecond: to libcurl 0 is "no limit". The options allow no more than 1e6 seconds.
+ */
 static long milliseconds(double seconds) {
-  double rounded = seconds * 1000;
-  return rounded < 1 ? 1 : rounded > 1e9 ? 1000000000L : (long)rounded;
+  return seconds < 0.001 ? 1 : (long)(seconds * 1000);
 }
 
 bool exchange_prepare(struct exchange *exchange, const struct request *request, void *owner) {

@@ -64,9 +64,8 @@ const char *transport_library_fault(void) {
 static int on_watch(CURL *easy, curl_socket_t socket, int what, void *user, void *known) {
   struct transport *transport = user;
   (void)easy;
-  poller_watch(&transport->poller, socket, known != NULL,
-               (what & CURL_POLL_IN) && what != CURL_POLL_REMOVE,
-               (what & CURL_POLL_OUT) && what != CURL_POLL_REMOVE);
+  poller_watch(&transport->poller, socket, known != NULL, (what & CURL_POLL_IN) != 0,
+               (what & CURL_POLL_OUT) != 0);
   curl_multi_assign(transport->multi, socket, what == CURL_POLL_REMOVE ? NULL : transport);
   return 0;
 }
