@@ -140,6 +140,15 @@ describe("running out of descriptors", function()
     end)
   end
 
+  it("keeps a client from having a descriptor for event loops, until there is one", function()
+    local server = servers.start()
+    local client = payments.client(server)
+    local _, message = with_left(0, function() return client:pollfd() end)
+    assert.truthy(tostring(message):find("no descriptor left", 1, true), message)
+    assert.equal("number", type(client:pollfd()))
+    assert.equal("pr_1", client:report_payment(PAYMENT).id)
+  end)
+
   it("while calls are tried again: they are made as soon as there are some", function()
     local server = servers.start()
     local client = payments.client(server, { max_retries = 10 })
@@ -152,6 +161,23 @@ describe("running out of descriptors", function()
     assert.is_true(step_until_done(client))
     assert.equal("pr_1", call:result().id)
     assert.equal(1, #server:requests())
+  end)
+
+  it("after a fork: the child's calls are made as soon as there are some", function()
+    local server = servers.start()
+    local client = payments.client(server, { max_retries = 10 })
+    local call = client:start("report_payment", PAYMENT)
+    client:pollfd()
+    local seen, status = processes.in_child(function()
+      local _, pollable = with_left(0, function()
+        for _ = 1, 5 do client:step(0.05) end
+        return (pcall(client.pollfd, client))
+      end)
+      step_until_done(client)
+      return { pollable, (call:result() or {}).id or "none", type(client:pollfd()) }
+    end)
+    assert.same({ { false, "pr_1", "number" }, 0 }, { seen, status })
+    assert.equal("pr_1", client:report_payment(PAYMENT).id)
   end)
 
   for left = 0, 5 do

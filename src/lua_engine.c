@@ -246,7 +246,7 @@ static bool start_attempt(lua_State *L, int client_index, struct call *call) {
   engine_aim(call);
   call->exchange = transport_start(call->client->transport, &call->request, call);
   if (!call->exchange)
-    return end_attempt(L, client_index, call, FAULT_SETUP,
+    return end_attempt(L, client_index, call, FAULT_CONNECT,
                        "not enough memory or descriptors to send the request");
   engine_carry(call);
   return true;
