@@ -15,7 +15,7 @@ after_each(payments.close_all)
 
 -- Steps a client until all calls are done, for a few seconds at most; returns what the steps raised.
 local function errors_of_steps(client)
-  local raised, last = {}, processes.now() + 10
+  local raised, last = {}, processes.now() + 60
   repeat
     local stepped, unfinished = pcall(client.step, client, 0.1)
     if not stepped then raised[#raised + 1] = tostring(unfinished) end
@@ -85,6 +85,17 @@ describe("on_done", function()
     end
   end)
 
+  it("is called, or has failed, also when the step that would call it has run out of C stack", function()
+    local client = payments.client(playing())
+    for depth = 150, 230 do
+      local told = 0
+      client:start("report_payment", REFUSED, { on_done = function() told = told + 1 end })
+      local stepped = pcall(deep_down, depth, function() client:step() end)
+      assert.same({}, errors_of_steps(client))
+      assert.is_true(told == 1 or told == 0 and not stepped, depth)
+    end
+  end)
+
   it("is called once, also when cancel has run out of C stack", function()
     local client = payments.client(playing())
     for depth = 150, 230 do
@@ -113,6 +124,8 @@ describe("on_done", function()
   end)
 
   it("and the C stack at its end: close releases everything in the end", function()
+    collectgarbage() -- what other cases have left
+    collectgarbage()
     for depth = 150, 230 do
       local before = processes.descriptors()
       local client, told = payments.client(playing()), 0
