@@ -169,6 +169,7 @@ describe("types:", function()
   it("each element of expand is a string, within its length", function()
     assert_refused("expand[]: expected a string, got 17", "report_payment", with("expand", { "a", 17 }))
     assert_refused("expand[]: expected a string, got a table", "report_payment", with("expand", { {} }))
+    assert_refused("expand[]: expected a string, got 1", "report_payment", with("expand", { "a", 1, "b", 2 }))
     assert_refused("expand[]: expected at most 5000 characters, got 5001",
       "report_payment", with("expand", { repeated("x", 5001) }))
   end)
@@ -208,6 +209,23 @@ describe("enums:", function()
       "report_payment", with("outcome", 17), options)
     assert_refused("customer_presence: expected text, got a string with a zero byte",
       "report_payment", with("customer_presence", "on_session\0"), options)
+  end)
+end)
+
+describe("parameters that are sent when asked to", function()
+  local options = { allow_unknown_params = true }
+
+  it("take the place of none that is required", function()
+    assert_refused("initiated_at: required, but missing",
+      "report_payment_attempt", samples.ID, { initiatedAt = 1 }, options)
+  end)
+
+  it("are 1 MiB long at most, with all the others", function()
+    local body = assert_sent("report_payment", with("padding", ""), options)
+    local room = 1048576 - #body
+    assert.equal(1048576, #assert_sent("report_payment", with("padding", repeated("x", room)), options))
+    assert_refused("the parameters are longer than 1 MiB",
+      "report_payment", with("padding", repeated("x", room + 1)), options)
   end)
 end)
 

@@ -62,7 +62,8 @@ describe("amounts are positive integers:", function()
 end)
 
 describe("currencies are three lower-case letters:", function()
-  for _, currency in ipairs { "USD", "Usd", "us", "usdd", "", "u5d", "us ", " us", "eu€", "us\0", "\195\169s" } do
+  local none = { "USD", "Usd", "us", "usdd", "", "u5d", "u~d", "us ", " us", "eu€", "us\0", "\195\169s" }
+  for _, currency in ipairs(none) do
     it("not " .. ("%q"):format(currency), function()
       local record, err = client:report_payment(amount(1, currency))
       assert.is_nil(record)

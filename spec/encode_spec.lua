@@ -87,6 +87,8 @@ describe("encode refuses", function()
     { "a function", { a = { b = print } }, "a[b]: expected a string, a number, a boolean or a table, got a function" },
     { "a thread", { a = coroutine.create(function() end) }, "boolean or a table, got a thread" },
     { "a userdata", { a = io.stdout }, "a: expected a string, a number, a boolean or a table, got a userdata" },
+    { "the first of several faults in a sequence", { a = { 1, 0.5, print, 2 } }, "a[]: expected an integer" },
+    { "control characters of a name, when they are shown", { ["a\127\n"] = print }, "a??: expected a string" },
     { "a function in a sequence of tables", { a = { { k = 1 }, print } }, "a[1]: expected a string" },
     { "a hole", { a = { b = { "x", nil, "z" } } }, "a[b]: expected a sequence, got a table with holes" },
     { "a sequence that starts at 2", { a = { [2] = "x" } }, "a: expected a sequence, got a table with holes" },
@@ -107,6 +109,10 @@ describe("encode refuses", function()
     { "a sequence within itself", { a = sequence_cycle }, "or a table that contains itself" },
     { "a ring of three tables", ring, "or a table that contains itself" },
   }
+  if debug.upvalueid then -- not on 5.1
+    local light = debug.upvalueid(function() return ring end, 1)
+    cases[#cases + 1] = { "a light userdata that is not null", { a = light }, "boolean or a table, got a userdata" }
+  end
   for _, case in ipairs(cases) do
     it(case[1], function()
       local body, message = encode(case[2])
@@ -124,6 +130,10 @@ describe("encode refuses", function()
 end)
 
 describe("encode", function()
+  it("takes a sequence whose table knows it in another order", function()
+    assert.equal("a[]=1&a[]=2&a[]=3", (encode { a = { [3] = 3, [2] = 2, [1] = 1 } }))
+  end)
+
   it("takes tables up to 16 deep", function()
     assert.equal("a" .. ("[a]"):rep(14) .. "=x", encode(nested(15)))
     assert.equal("a" .. ("[a]"):rep(15) .. "=x", encode(nested(16)))

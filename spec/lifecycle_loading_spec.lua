@@ -102,6 +102,16 @@ describe("a module that is unloaded and required again", function()
   end)
 end)
 
+describe("a core of another version in the same Lua state", function()
+  it("is refused: each would take the other's objects for its own", function()
+    run [[
+      unload()
+      debug.getregistry()["payment_records.build"] = "0.0.1 8 8"
+      local loaded, message = pcall(require, "payment_records.core")
+      assert(not loaded and message:find "another version of the C core is loaded", message)]]
+  end)
+end)
+
 describe("two copies of the core in one process", function()
   it("work side by side, to the end of the process", function()
     run [[

@@ -10,7 +10,7 @@ describe("64 states in 8 threads", function()
   it("each report their payments, twice over", function()
     local server = servers.start()
     local program = processes.build_program "threads.c"
-    local output, status = files.capture(("%s %s 8 8 5 2>&1"):format(program, server.url))
+    local output, status = files.capture(("%s spec/support/threads.lua %s 8 8 5 2>&1"):format(program, server.url))
     assert.equal(0, status, output)
     local printed, sent, count = {}, {}, 0
     for key in output:gmatch "([^\n]+)\n" do

@@ -27,7 +27,7 @@ describe("new raises on", function()
     connect_timeout = { "30", false, 0, -1, NAN, INFINITY },
     deadline = { "100", true, 0, -1, NAN, INFINITY },
     max_retries = { "2", true, -1, 0.5, NAN, INFINITY, 2 ^ 60 },
-    max_in_flight = { "64", true, 0, -1, 1.5, NAN, INFINITY, 2 ^ 60 },
+    max_in_flight = { "64", true, 0, -1, 1.5, NAN, INFINITY, 2 ^ 60, 2 ^ 30 + 1 },
     max_response_bytes = { "1", true, 0, -1, 1.5, NAN, INFINITY, 2 ^ 60 },
     ca_file = { 17, true, {}, "a\0b" },
     proxy = { 17, true, {}, "a\0b" },
@@ -59,6 +59,13 @@ describe("new raises on", function()
     end
   end)
 
+  it("an app_info with something else in it", function()
+    for _, info in ipairs { { nam = "Shop" }, { "Shop" }, { name = "Shop", [true] = "1.0" } } do
+      assert.error_matches(function() new { app_info = info } end, "expected name, version and url, got another field")
+    end
+    assert.error_matches(function() new { app_info = { version = 1 } } end, "app_info.version: expected printable")
+  end)
+
   it("an unknown option, with the nearest name", function()
     local cases = {
       api_kye = "api_key", apikey = "api_key", time_out = "timeout", max_retry = "max_retries", timeouts = "timeout",
@@ -70,6 +77,7 @@ describe("new raises on", function()
       assert.error_matches(function() new { [name] = 1 } end, expected)
     end
     assert.error_matches(function() new { verify = false } end, 'unknown option "verify"')
+    assert.error_matches(function() new { ["api_key" .. ("_"):rep(60)] = 1 } end, 'unknown option "api_key_+"…$')
     assert.error_matches(function() new { idempotency_key = "k" } end, 'unknown option "idempotency_key"')
   end)
 
@@ -198,7 +206,7 @@ end)
 
 describe("api_base", function()
   local HOSTS = { "api.stripe.com", "example.com", "localhost", "127.0.0.1", "[::1]", "a-b.example", "10.0.0.1",
-    "[2001:db8::1]", "xn--mnchen-3ya.example", "a1.b2.c3", "host" }
+    "[2001:db8::1]", "[FE80::A]", "xn--mnchen-3ya.example", "a1.b2.c3", "host", "API.Example.COM" }
   local good = { "http://127.0.0.1", "http://127.0.0.1:8080", "http://127.0.0.1:1/", "http://localhost",
     "http://localhost:65535", "http://localhost/", "http://[::1]", "http://[::1]:80", "http://[::1]:12111/",
     "https://api.stripe.com:443" }
@@ -233,7 +241,9 @@ describe("api_base", function()
     "https://api.stripe.com:+443", "https://:443",
     -- names that are not ASCII, or not names
     "https://münchen.example", "https://api.stripe。com", "https://%61pi.stripe.com", "https://api_stripe_com!",
+    "https://a..b", "https://.host", "https://host.", "https://-host", "https://host-", "https://host~name",
     "https://[1:2]", "https://[cc::::1]", "https://[1::2::3]", "https://[" .. ("1:"):rep(30) .. ":]",
+    "https://[::g]", "https://[::G]", "https://[abcdef]", "https://[::1]evil",
     "https://[::1", "https://::1", "https://[]", "https://[fe80::1%25eth0]",
     -- plain, and not a loopback literal
     "http://api.stripe.com", "http://127.1", "http://0x7f.1", "http://0x7f000001", "http://2130706433",
@@ -279,7 +289,8 @@ describe("api_base", function()
         end
         assert.equal(0, sent)
       end
-      assert.truthy(new { api_key = live, api_base = "https://localhost:8443" })
+      local client = new { api_key = live, api_base = "https://localhost:8443" }
+      assert.equal("GET", client:prepare("list_payment_records").method)
     end
   end)
 end)
@@ -345,6 +356,11 @@ describe("the C core without the Lua layer", function()
     assert.has_error(function() core.report_payment({}, samples.reference()) end)
     client:close()
     assert.error_matches(function() core.report_payment(client, samples.reference()) end, "is closed")
+  end)
+
+  it("leaves a transport of the program's to the Lua layer", function()
+    local client = core.new { api_key = KEY, transport = function() end }
+    assert.error_matches(function() client:report_payment(samples.reference()) end, 'require "payment_records" only')
   end)
 
   it("needs a key of its own, and checks options as new does", function()
