@@ -125,7 +125,7 @@ CPPCHECK = cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
   --suppress=constParameter
 
 CORES = $(shell getconf _NPROCESSORS_ONLN)
-OTHER_C = $(wildcard bench/*.c examples/embed/*.c spec/support/*.c)
+OTHER_C = $(wildcard bench/*.c examples/embed/*.c spec/*/*.c)
 OTHER_H = $(wildcard bench/*.h examples/embed/*.h)
 
 SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* $(wildcard spec/*/* examples/* examples/*/* bench/*) 2>/dev/null)
@@ -137,7 +137,7 @@ lint:
 lint-all:
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(OTHER_C) $(OTHER_H)
 	luacheck --quiet .
-	$(CPPCHECK) src bench examples/embed spec/support
+	$(CPPCHECK) src bench examples/embed spec
 	echo $(SOURCES) $(OTHER_C) | xargs -n 4 -P $(CORES) sh -c \
 	  'clang-tidy --quiet "$$@" -- -std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)' clang-tidy
 	shellcheck $(SCRIPTS)

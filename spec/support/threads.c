@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * A program for lifecycle_threads_spec.lua: many Lua states in many threads.
- *     threads URL THREADS STATES ROUNDS
- * Each thread has so many states at a time. Each state runs threads.lua, which returns a function;
- * that is called in turn, ROUNDS times, and what it returns is printed. Then all is closed, and
- * done once more. */
+ * A program for lifecycle_threads_spec.lua and `make tsan`: many Lua states in many threads.
+ *     threads SCRIPT SERVERS THREADS STATES ROUNDS
+ * Each thread has so many states at a time. Each state runs the script with SERVERS, which returns
+ * a function; that is called in turn, ROUNDS times, and what it returns is printed. Then all is
+ * closed, and done once more. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -14,21 +14,21 @@
 
 enum { MOST = 64 };
 
-static const char *url;
+static const char *script, *servers;
 static int states, rounds;
 
 static void must(lua_State *L, int status) {
   if (status == 0)
     return;
   fprintf(stderr, "%s\n", lua_tostring(L, -1));
-  exit(1);
+  _Exit(1); /* the other threads are at work */
 }
 
 static lua_State *open_state(void) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
-  must(L, luaL_loadfile(L, "spec/support/threads.lua"));
-  lua_pushstring(L, url);
+  must(L, luaL_loadfile(L, script));
+  lua_pushstring(L, servers);
   must(L, lua_pcall(L, 1, 1, 0));
   return L;
 }
@@ -59,12 +59,13 @@ static void *run(void *unused) {
 
 int main(int count, char **arguments) {
   pthread_t threads[MOST];
-  if (count != 5)
+  if (count != 6)
     return 2;
-  url = arguments[1];
-  int most = (int)strtol(arguments[2], NULL, 10);
-  states = (int)strtol(arguments[3], NULL, 10);
-  rounds = (int)strtol(arguments[4], NULL, 10);
+  script = arguments[1];
+  servers = arguments[2];
+  int most = (int)strtol(arguments[3], NULL, 10);
+  states = (int)strtol(arguments[4], NULL, 10);
+  rounds = (int)strtol(arguments[5], NULL, 10);
   if (most > MOST || states > MOST)
     return 2;
   for (int i = 0; i < most; i++)
