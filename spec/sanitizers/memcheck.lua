@@ -9,6 +9,7 @@ local NOTES = { -- blocks of a log that are no findings
   "^For lists of detected", "^All heap blocks were freed", "^Reachable blocks",
   "possibly lost in", -- Lua's strings at the end of a child
   "inherited from parent",
+  "^Warning: invalid file descriptor", -- where specs let them run out
 }
 
 -- A log in blocks: paragraphs without the process id before each line.
