@@ -169,10 +169,10 @@ describe("running out of descriptors", function()
     local call = client:start("report_payment", PAYMENT)
     client:pollfd()
     local seen, status = processes.in_child(function()
-      local _, pollable = with_left(0, function()
-        for _ = 1, 5 do client:step(0.05) end
-        return (pcall(client.pollfd, client))
-      end)
+      local limit = processes.limit_descriptors(3) -- also for the numbers that the client gives back
+      for _ = 1, 5 do client:step(0.05) end
+      local pollable = pcall(client.pollfd, client)
+      processes.limit_descriptors(limit)
       step_until_done(client)
       return { pollable, (call:result() or {}).id or "none", type(client:pollfd()) }
     end)
