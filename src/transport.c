@@ -285,7 +285,8 @@ struct exchange *transport_start(struct transport *transport, const struct reque
   exchange->in_flight = true;
   ring_insert(&transport->in_flight, &exchange->link);
   sigpipe_block(&guard, transport->raises_sigpipe);
-  tell_time(transport); /* libcurl connects, or sends where it has a connection */
+  tell_time(transport);        /* libcurl connects, or sends where it has a connection */
+  collect_finished(transport); /* it may have failed at once: transport_timeout() must know */
   sigpipe_restore(&guard);
   return exchange;
 }
