@@ -4,7 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { DECODE_DEPTH = 64 };
+enum {
+  DECODE_DEPTH = 64,
+  DECODED_SIZE = 4 /* bytes that a byte of JSON may well become */
+};
 
 /* 2^53: from here on a float may stand for an integer that it is not. */
 #define FIRST_INEXACT 9007199254740992.0
@@ -74,8 +77,23 @@ static void tidy_table(lua_State *L, int null) {
     tidy_field(L, table, null);
 }
 
+/* Raises unless there is memory for so much. lua-cjson loses its buffer when memory runs out while
+ * it decodes, and as long as it is short each step would try again. */
+static void check_memory(lua_State *L, size_t size) {
+  void *user;
+  lua_Alloc allocate = lua_getallocf(L, &user);
+  void *block = allocate(user, NULL, 0, size);
+  if (block) {
+    allocate(user, block, size, 0);
+    return;
+  }
+  lua_newuserdata(L, size); /* collects garbage first */
+  lua_pop(L, 1);
+}
+
 /* Pushes the decoded body, tidied, or nil when it is not a JSON object or array. */
 static void push_decoded(lua_State *L, int store, const struct answer *answer) {
+  check_memory(L, answer->body_length * DECODED_SIZE + 1);
   lua_getfield(L, store, "decode");
   lua_pushlstring(L, answer->body, answer->body_length);
   /* lua-cjson takes a zero byte for the end of the text. */
