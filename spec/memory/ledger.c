@@ -192,11 +192,14 @@ static int is_read(lua_State *L) {
   return 1;
 }
 
-/* wait(descriptor, seconds): until it is readable, as an event loop does. */
+/* wait(descriptor, seconds): until it is readable, as an event loop does, while the server moves.
+ */
 static int wait(lua_State *L) {
   struct pollfd watched = {.fd = (int)luaL_checkinteger(L, 1), .events = POLLIN};
-  server_move();
-  poll(&watched, 1, (int)(luaL_optnumber(L, 2, 0.001) * 1000) + 1);
+  int left = (int)(luaL_checknumber(L, 2) * 1000);
+  do {
+    server_move();
+  } while (poll(&watched, 1, 1) == 0 && left-- > 0);
   return 0;
 }
 
