@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,9 +29,9 @@ double wrapped_retry_delay(double base, int retry, double fraction,
                            double retry_after) __asm__("__wrap_retry_delay");
 
 static struct fault_plan current;
-static unsigned long requests;
+static atomic_ulong requests;
 static bool armed;
-static long live[SOURCE_OWN + 1];
+static atomic_long live[SOURCE_OWN + 1]; /* libcurl has a thread when it looks up a name */
 
 void faults_arm(struct fault_plan plan) {
   current = plan;
@@ -64,12 +65,12 @@ long faults_heap(void) {
 static bool is_refused(enum source source) {
   if (!armed || !(current.sources & source))
     return false;
-  requests++;
-  return requests >= current.first && requests - current.first < current.length;
+  unsigned long number = ++requests;
+  return number >= current.first && number - current.first < current.length;
 }
 
 static void *count(enum source source, void *block) {
-  live[source] += block != NULL;
+  live[source] += block ? 1 : 0;
   return block;
 }
 
@@ -93,7 +94,7 @@ static char *duplicate(enum source source, const char *text) {
 }
 
 static void release(enum source source, void *block) {
-  live[source] -= block != NULL;
+  live[source] -= block ? 1 : 0;
   real_free(block);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Memory that runs out: the three allocators that a call uses (Lua's, libcurl's, the module's own),
- * each counted, and each made to refuse what it is asked for from some request on. One thread. */
+ * each counted, and each made to refuse what it is asked for from some request on. */
 #ifndef MEMORY_FAULTS_H
 #define MEMORY_FAULTS_H
 
