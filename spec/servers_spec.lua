@@ -19,10 +19,12 @@ end
 
 local QUICK = "--max-time 0.25"
 
--- name, options of the server, curl's exit code, the status it saw, arguments of curl
+local EARLY = { [CONNECT] = CONNECT, [RECEIVE] = RECEIVE } -- whether curl has noticed that it is connected by then
+
+-- name, options of the server, curl's exit code (or those that it may be), the status it saw, arguments of curl
 local faults = {
   { "closes a connection as it comes", { steps = { { when = "accept", fault = "close" } } }, EMPTY, 0 },
-  { "resets a connection as it comes", { steps = { { when = "accept", fault = "reset" } } }, RECEIVE, 0 },
+  { "resets a connection as it comes", { steps = { { when = "accept", fault = "reset" } } }, EARLY, 0 },
   { "accepts and never answers", { steps = { { when = "accept", fault = "stall" } } }, TIMEOUT, 0, QUICK },
   { "closes after the request", { steps = { { fault = "close" } } }, EMPTY, 0 },
   { "resets after the request", { steps = { { fault = "reset" } } }, RECEIVE, 0 },
@@ -64,7 +66,8 @@ describe("the fault server", function()
     local name, options, expected_code, expected_status, arguments = fault[1], fault[2], fault[3], fault[4], fault[5]
     it(name, function()
       local code, status = post(servers.start(options), arguments)
-      assert.same({ expected_code, expected_status }, { code, status })
+      local allowed = type(expected_code) == "table" and expected_code[code] or expected_code
+      assert.same({ allowed, expected_status }, { code, status })
     end)
   end
 
