@@ -134,7 +134,14 @@ local function wait_until_quiet(case)
   if not case.server:is_quiet() then checks.fail(case, "a connection was left open") end
 end
 
-local OK = { ok = true }
+local OK, LOST = { ok = true }, { not_sent = true, unknown = true }
+
+-- The call after the faulty ones is a POST.
+local function expected_of(case, call)
+  if call.faulty then return case.expected end
+  if not case.row.lasting then return OK end
+  return case.method == "GET" and LOST or case.expected
+end
 
 local function check(case, on_request)
   local known = checks.ledger_of(case)
@@ -142,7 +149,7 @@ local function check(case, on_request)
     if call.told == 1 then
       checks.result(case, call)
       checks.deadline(case, call)
-      checks.expectation(case, call, (call.faulty or case.row.lasting) and case.expected or OK)
+      checks.expectation(case, call, expected_of(case, call))
       checks.truth(case, call, known)
     else
       checks.fail(case, "%s: on_done ran %d times", call.reference, call.told)

@@ -109,5 +109,5 @@ check(ended.done + ended.unknown + ended.rejected + ended.not_sent == tenth * 10
 check(totals.effects >= ended.done and totals.effects <= tenth * 10 - ended.not_sent,
   "%d payments were applied, %d were said to be", totals.effects, ended.done)
 check(growth <= allowed, "memory grew by %d kB, more than %.0f", growth, allowed)
-check(highest("descriptors", 1, 10) <= IN_FLIGHT + 10, "too many descriptors are open")
+check(highest("descriptors", 1, 10) <= 2 * IN_FLIGHT, "too many descriptors are open")
 os.exit(wrong == 0 and 0 or 1, true)
