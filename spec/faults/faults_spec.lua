@@ -28,8 +28,10 @@ local servers = require "spec.support.servers"
 
 local TABLES = { "connecting", "requests", "answers", "bodies", "statuses", "tls", "proxies" }
 
--- The whole runs on Lua 5.4; elsewhere one row of each so many: it is the same C code.
-local EVERY = _VERSION == "Lua 5.4" and 1 or 8
+-- The whole runs on Lua 5.4; elsewhere, and with AddressSanitizer, which keeps what was freed for a while, one row of
+-- each so many: it is the same C code.
+local ASAN = os.getenv "ASAN_OPTIONS"
+local EVERY = _VERSION == "Lua 5.4" and not ASAN and 1 or 8
 
 -- Bytes that a run may add to what malloc has given out, and to what the process has of the machine, once it is warm:
 -- after the table that has the largest answers.
@@ -210,7 +212,8 @@ describe("all of these", function()
     assert.equal(0, strangers)
   end)
 
-  it("left the memory of the process as it was", function()
+  local settles = ASAN and pending or it
+  settles("left the memory of the process as it was", function()
     collectgarbage()
     collectgarbage()
     local heap, size = processes.heap() - warm_heap, resident() - warm_resident
