@@ -214,7 +214,7 @@ describe("a key", function()
     check(server:requests(), 10000)
   end)
 
-  it("is on no other's request where they share one connection: 2,000 calls over HTTP/2", function()
+  it("is on no other's request over HTTP/2, where they may share connections: 2,000 calls", function()
     local client = payments.client(servers.nginx(true), { max_in_flight = 200, max_retries = 5 })
     local calls = {}
     for i = 1, 2000 do

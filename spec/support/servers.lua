@@ -253,7 +253,7 @@ daemon off;
 master_process off;
 pid %DIRECTORY%/ready;
 error_log stderr;
-events { worker_connections 100; }
+events { worker_connections 1024; }
 http {
   access_log off;
   client_body_temp_path %DIRECTORY%;
