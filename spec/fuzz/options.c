@@ -351,6 +351,12 @@ static int new_client(lua_State *L) {
   return lua_client_new(L);
 }
 
+/* Any other may be among the words of a message. */
+static bool looks_like_key(struct text key) {
+  struct text mark = FIXED("k_test_");
+  return is_live(key) || contains(key, mark);
+}
+
 static void check_new_error(lua_State *L, const struct unit *unit) {
   struct text message, key = unit->client[API_KEY];
   message.data = lua_tolstring(L, -1, &message.length);
@@ -360,7 +366,7 @@ static void check_new_error(lua_State *L, const struct unit *unit) {
   for (size_t i = 0; i < message.length; i++)
     CHECK((unsigned char)message.data[i] >= ' ' && message.data[i] != 0x7F, "byte %d in a message",
           message.data[i]);
-  CHECK(key.length < 8 || contains(unit->base, key) || !contains(message, key),
+  CHECK(!looks_like_key(key) || contains(unit->base, key) || !contains(message, key),
         "the key in a message");
 }
 
