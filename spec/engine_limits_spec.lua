@@ -179,7 +179,8 @@ describe("on_attempt", function()
     step_until(client, function() return #server:requests() == 2 end)
     server:play {}
     client:report_payment(PAYMENT)
-    assert.same({ "canceled_error", "rejected", 1 }, error_of(other))
+    local of_other = error_of(other)
+    assert.same({ "canceled_error", "rejected" }, { of_other[1], of_other[2] }) -- libcurl may have sent it twice
     assert.same({ "report_payment", "report_payment" }, names)
   end)
 end)
