@@ -166,7 +166,7 @@ end)
 
 describe("on_attempt", function()
   it("is not called for what it ends itself", function()
-    local server = playing { {}, { fault = "stall" } }
+    local server = servers.start { by_path = { ["/pr_1"] = { { fault = "stall" } } } }
     local client, other
     local names = {}
     client = payments.client(server, { on_attempt = function(event)
@@ -177,10 +177,8 @@ describe("on_attempt", function()
     step_until(client, function() return #server:requests() == 1 and call:done() end)
     other = client:start("retrieve_payment_record", "pr_1")
     step_until(client, function() return #server:requests() == 2 end)
-    server:play {}
     client:report_payment(PAYMENT)
-    local of_other = error_of(other)
-    assert.same({ "canceled_error", "rejected" }, { of_other[1], of_other[2] }) -- libcurl may have sent it twice
+    assert.same({ "canceled_error", "rejected", 1 }, error_of(other))
     assert.same({ "report_payment", "report_payment" }, names)
   end)
 end)
