@@ -124,7 +124,6 @@ CPPCHECK = cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
   --enable=warning,style,performance,portability --suppress=missingIncludeSystem \
   --suppress=constParameter
 
-CORES = $(shell getconf _NPROCESSORS_ONLN)
 OTHER_C = $(wildcard bench/*.c examples/embed/*.c spec/*/*.c)
 OTHER_H = $(wildcard bench/*.h examples/embed/*.h)
 
@@ -138,8 +137,7 @@ lint-all:
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(OTHER_C) $(OTHER_H)
 	luacheck --quiet .
 	$(CPPCHECK) src bench examples/embed spec
-	echo $(SOURCES) $(OTHER_C) | xargs -n 4 -P $(CORES) sh -c \
-	  'clang-tidy --quiet "$$@" -- -std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)' clang-tidy
+	.ci/tidy '-std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)' $(SOURCES) $(OTHER_C)
 	shellcheck $(SCRIPTS)
 
 format:
