@@ -32,22 +32,12 @@ static bool grow(struct buffer *buffer, size_t needed) {
   return true;
 }
 
-void buffer_append_growing(struct buffer *buffer, const char *data, size_t length) {
-  if (buffer->failed)
-    return;
-  if (length >= SIZE_MAX - buffer->length) {
+char *buffer_reserve_growing(struct buffer *buffer, size_t length) {
+  if (!buffer->failed && length < SIZE_MAX - buffer->length)
+    buffer->failed = !grow(buffer, buffer->length + length + 1); /* one for the NUL */
+  else
     buffer->failed = true;
-    return;
-  }
-  size_t needed = buffer->length + length + 1; /* one for the NUL */
-  if (needed > buffer->capacity && !grow(buffer, needed)) {
-    buffer->failed = true;
-    return;
-  }
-  if (length > 0)
-    memcpy(buffer->data + buffer->length, data, length);
-  buffer->length += length;
-  buffer->data[buffer->length] = '\0';
+  return buffer->failed ? NULL : buffer->data + buffer->length;
 }
 
 void buffer_append_text(struct buffer *buffer, const char *text) {

@@ -17,17 +17,29 @@ struct buffer {
   bool failed;
 };
 
-/* The way of buffer_append() when the buffer must grow. */
-void buffer_append_growing(struct buffer *buffer, const char *data, size_t length);
+/* The way of buffer_reserve() when the buffer must grow. */
+char *buffer_reserve_growing(struct buffer *buffer, size_t length);
+
+/* Where the next `length` bytes may be written, or NULL when there is no memory for them. */
+static inline char *buffer_reserve(struct buffer *buffer, size_t length) {
+  if (length >= buffer->capacity - buffer->length) /* one byte more is needed for the NUL */
+    return buffer_reserve_growing(buffer, length);
+  return buffer->data + buffer->length;
+}
+
+/* Ends what was written to reserved bytes: `end` is behind the last one. */
+static inline void buffer_end_at(struct buffer *buffer, char *end) {
+  *end = '\0';
+  buffer->length = (size_t)(end - buffer->data);
+}
 
 static inline void buffer_append(struct buffer *buffer, const char *data, size_t length) {
-  if (length >= buffer->capacity - buffer->length) { /* one byte more is needed for the NUL */
-    buffer_append_growing(buffer, data, length);
+  char *end = buffer_reserve(buffer, length);
+  if (!end)
     return;
-  }
-  memcpy(buffer->data + buffer->length, data, length);
-  buffer->length += length;
-  buffer->data[buffer->length] = '\0';
+  if (length > 0) /* data may be NULL */
+    memcpy(end, data, length);
+  buffer_end_at(buffer, end + length);
 }
 
 void buffer_append_text(struct buffer *buffer, const char *text);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "form.h"
 
+#include <stdint.h>
+
 enum { LIST = -1 };
 
 /* RFC 3986, section 2.3. */
@@ -15,23 +17,35 @@ static const unsigned char unreserved[256] = {
     ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
     ['y'] = 1, ['z'] = 1};
 
-static void encode_byte(struct buffer *buffer, unsigned char byte) {
-  static const char hex[] = "0123456789ABCDEF";
-  const char code[3] = {'%', hex[byte >> 4], hex[byte & 15]};
-  buffer_append(buffer, code, sizeof code);
+enum { ENCODED_SIZE = 3 }; /* bytes that one byte becomes at most: %2F */
+
+/* Room for so many encoded bytes and `more`; NULL when there is none. */
+static char *reserve(struct buffer *buffer, size_t length, size_t more) {
+  if (length > (SIZE_MAX - more) / ENCODED_SIZE)
+    buffer->failed = true;
+  return buffer->failed ? NULL : buffer_reserve(buffer, length * ENCODED_SIZE + more);
 }
 
-/* Appends runs of bytes that stay as they are in one go: most values are nothing else. */
-void form_encode(struct buffer *buffer, const char *text, size_t length) {
-  size_t run = 0;
-  for (size_t i = 0; i < length; i++) {
-    if (unreserved[(unsigned char)text[i]])
+/* Writes text, percent-encoded, and returns where it ends. */
+static char *encode(char *out, const char *text, size_t length) {
+  static const char hex[] = "0123456789ABCDEF";
+  for (const char *end = text + length; text < end; text++) {
+    unsigned char byte = (unsigned char)*text;
+    if (unreserved[byte]) {
+      *out++ = *text;
       continue;
-    buffer_append(buffer, text + run, i - run);
-    encode_byte(buffer, (unsigned char)text[i]);
-    run = i + 1;
+    }
+    *out++ = '%';
+    *out++ = hex[byte >> 4];
+    *out++ = hex[byte & 15];
   }
-  buffer_append(buffer, text + run, length - run);
+  return out;
+}
+
+void form_encode(struct buffer *buffer, const char *text, size_t length) {
+  char *out = reserve(buffer, length, 0);
+  if (out)
+    buffer_end_at(buffer, encode(out, text, length));
 }
 
 void form_begin(struct form *form) {
@@ -54,27 +68,36 @@ static bool enter(struct form *form, struct form_segment segment) {
   return true;
 }
 
-typedef void segment_writer(struct buffer *buffer, const char *name, size_t length);
+static inline char *copy(char *out, const char *text, size_t length) {
+  memcpy(out, text, length);
+  return out + length;
+}
+
+typedef char *segment_writer(char *out, const char *name, size_t length);
 
 static inline bool enter_segment(struct form *form, const char *name, size_t length,
                                  segment_writer *write) {
   if (!enter(form, (struct form_segment){.name = name, .length = length}))
     return false;
   bool nested = form->depth > 1;
+  char *out = reserve(&form->key, length, 2);
+  if (!out)
+    return true; /* the failure is asked for at the end */
   if (nested)
-    buffer_append(&form->key, "[", 1);
-  write(&form->key, name, length);
+    *out++ = '[';
+  out = write(out, name, length);
   if (nested)
-    buffer_append(&form->key, "]", 1);
+    *out++ = ']';
+  buffer_end_at(&form->key, out);
   return true;
 }
 
 bool form_enter_name(struct form *form, const char *name, size_t length) {
-  return enter_segment(form, name, length, buffer_append);
+  return enter_segment(form, name, length, copy);
 }
 
 bool form_enter_key(struct form *form, const char *name, size_t length) {
-  return enter_segment(form, name, length, form_encode);
+  return enter_segment(form, name, length, encode);
 }
 
 static void append_index(struct buffer *buffer, long long index) {
@@ -102,24 +125,30 @@ static bool has_room(struct form *form, size_t length) {
   return !form->too_long;
 }
 
-static void begin_pair(struct form *form) {
+/* Begins a pair of the place we are at; the value may be so long. NULL: there is no memory. */
+static char *begin_pair(struct form *form, size_t length) {
+  const struct buffer *key = &form->key;
+  char *out = has_room(form, length) ? reserve(&form->body, length, key->length + 2) : NULL;
+  if (!out)
+    return NULL;
   if (form->body.length > 0)
-    buffer_append(&form->body, "&", 1);
-  buffer_append(&form->body, buffer_text(&form->key), form->key.length);
-  buffer_append(&form->body, "=", 1);
+    *out++ = '&';
+  out = copy(out, buffer_text(key), key->length);
+  *out++ = '=';
+  return out;
 }
 
 void form_write(struct form *form, const char *value, size_t length) {
-  if (!has_room(form, length))
-    return;
-  begin_pair(form);
-  form_encode(&form->body, value, length);
+  char *out = begin_pair(form, length);
+  if (out)
+    buffer_end_at(&form->body, encode(out, value, length));
 }
 
 void form_write_integer(struct form *form, long long value) {
-  if (!has_room(form, 0))
+  char *out = begin_pair(form, 0);
+  if (!out)
     return;
-  begin_pair(form);
+  buffer_end_at(&form->body, out);
   buffer_append_integer(&form->body, value);
 }
 
