@@ -9,13 +9,6 @@
 /* A checker has its value on top of the stack, leaves it there, and writes it if it is right. */
 typedef bool checker(struct walk *walk, const struct param *param);
 
-static bool write_text(struct walk *walk) {
-  size_t length;
-  const char *text = lua_tolstring(walk->L, -1, &length);
-  form_write(walk->form, text, length);
-  return true;
-}
-
 static bool check_count(struct walk *walk, long characters, size_t max_length) {
   if (max_length == 0 || (size_t)characters <= max_length)
     return true;
@@ -26,23 +19,33 @@ static bool check_count(struct walk *walk, long characters, size_t max_length) {
   return false;
 }
 
-static bool check_length(struct walk *walk, size_t max_length) {
+/* Writes the string on top of the stack. max_length: characters; 0: there is no limit. */
+static bool write_text(struct walk *walk, size_t max_length) {
+  size_t length;
   long characters;
-  return walk_check_text(walk, -1, &characters) && check_count(walk, characters, max_length);
+  const char *text = lua_tolstring(walk->L, -1, &length);
+  if (!walk_check_text(walk, text, length, &characters) ||
+      !check_count(walk, characters, max_length))
+    return false;
+  form_write(walk->form, text, length);
+  return true;
+}
+
+static bool is_text(const struct walk *walk) {
+  return lua_type(walk->L, -1) == LUA_TSTRING;
 }
 
 /* An empty string clears a field, and a field that must be there cannot be cleared. */
 static bool check_string(struct walk *walk, const struct param *param) {
-  bool null = walk_is_null(walk, -1);
-  if (!null && lua_type(walk->L, -1) != LUA_TSTRING)
+  bool null = !is_text(walk) && walk_is_null(walk, -1);
+  if (!null && !is_text(walk))
     return walk_expected(walk, param_expectation(param->type));
-  if ((null || lua_rawlen(walk->L, -1) == 0) && (param->flags & PARAM_REQUIRED))
+  if ((param->flags & PARAM_REQUIRED) && (null || lua_rawlen(walk->L, -1) == 0))
     return walk_fault(walk, "required; expected a string that is not empty");
-  if (null) {
-    form_write(walk->form, "", 0);
-    return true;
-  }
-  return check_length(walk, param->max_length) && write_text(walk);
+  if (!null)
+    return write_text(walk, param->max_length);
+  form_write(walk->form, "", 0);
+  return true;
 }
 
 static bool check_integer(struct walk *walk, const struct param *param) {
@@ -91,11 +94,10 @@ static bool is_currency(const char *text, size_t length) {
 
 static bool check_currency(struct walk *walk, const struct param *param) {
   size_t length = 0;
-  const char *text =
-      lua_type(walk->L, -1) == LUA_TSTRING ? lua_tolstring(walk->L, -1, &length) : "";
+  const char *text = is_text(walk) ? lua_tolstring(walk->L, -1, &length) : "";
   if (!is_currency(text, length))
     return walk_expected(walk, param_expectation(param->type));
-  return write_text(walk);
+  return write_text(walk, 0);
 }
 
 /* "a", "b" or "c" */
@@ -114,7 +116,7 @@ static bool enum_fault(struct walk *walk, const struct param *param) {
   append_choices(walk->message, param->values);
   buffer_append_text(walk->message, ", got ");
   walk_describe_value(walk->L, -1, walk->message);
-  if (lua_type(walk->L, -1) == LUA_TSTRING) {
+  if (is_text(walk)) {
     struct nearest nearest = nearest_to(lua_tostring(walk->L, -1));
     for (size_t i = 0; param->values[i]; i++)
       nearest_offer(&nearest, param->values[i]);
@@ -124,7 +126,7 @@ static bool enum_fault(struct walk *walk, const struct param *param) {
 }
 
 static bool check_enum(struct walk *walk, const struct param *param) {
-  if (lua_type(walk->L, -1) != LUA_TSTRING)
+  if (!is_text(walk))
     return enum_fault(walk, param);
   const char *text = lua_tostring(walk->L, -1);
   bool known = walk->allow_unknown;
@@ -132,13 +134,12 @@ static bool check_enum(struct walk *walk, const struct param *param) {
     known = strcmp(param->values[i], text) == 0;
   if (!known)
     return enum_fault(walk, param);
-  return check_length(walk, 0) && write_text(walk);
+  return write_text(walk, 0);
 }
 
 /* Whether the value on top is empty where that is sent, and clears: it has been written then. */
 static bool write_cleared(struct walk *walk, const struct param *param) {
-  bool empty = walk_is_null(walk, -1) ||
-               (lua_type(walk->L, -1) == LUA_TSTRING && lua_rawlen(walk->L, -1) == 0);
+  bool empty = walk_is_null(walk, -1) || (is_text(walk) && lua_rawlen(walk->L, -1) == 0);
   if (!empty || !(param->flags & PARAM_CLEARABLE))
     return false;
   form_write(walk->form, "", 0);
@@ -157,7 +158,7 @@ static bool check_object(struct walk *walk, const struct param *param) {
 static bool check_metadata_value(struct walk *walk) {
   int type = lua_type(walk->L, -1);
   if (type == LUA_TSTRING)
-    return check_length(walk, METADATA_MAX_VALUE_LENGTH) && write_text(walk);
+    return write_text(walk, METADATA_MAX_VALUE_LENGTH);
   if (type == LUA_TNUMBER || type == LUA_TBOOLEAN || walk_is_null(walk, -1))
     return walk_encode_value(walk);
   return walk_expected(walk, "a string");
@@ -205,9 +206,7 @@ static bool check_array(struct walk *walk, const struct param *param) {
     if (!walk_enter_index(walk, -1))
       return false;
     lua_rawgeti(walk->L, -1, (int)i);
-    right = lua_type(walk->L, -1) == LUA_TSTRING
-                ? check_length(walk, param->max_length) && write_text(walk)
-                : walk_expected(walk, "a string");
+    right = is_text(walk) ? write_text(walk, param->max_length) : walk_expected(walk, "a string");
     lua_pop(walk->L, 1);
     form_leave(walk->form);
   }

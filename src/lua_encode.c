@@ -5,14 +5,12 @@
 
 #define FORM_TYPE "payment_records.form"
 
-/* Each level of nesting keeps the table, its sorted keys and a key or value on the stack. */
-enum { SLOTS_PER_LEVEL = 8 };
-
 static bool encode_string(struct walk *walk) {
   size_t length;
-  if (!walk_check_text(walk, -1, NULL))
-    return false;
+  long characters;
   const char *text = lua_tolstring(walk->L, -1, &length);
+  if (!walk_check_text(walk, text, length, &characters))
+    return false;
   form_write(walk->form, text, length);
   return true;
 }
@@ -56,7 +54,7 @@ static bool encode_visited(struct walk *walk, const struct table_key *key, const
 
 static bool encode_table(struct walk *walk) {
   size_t count;
-  luaL_checkstack(walk->L, SLOTS_PER_LEVEL, "table nested too deep");
+  luaL_checkstack(walk->L, WALK_SLOTS, "table nested too deep");
   switch (walk_shape(walk, -1, &count)) {
   case SHAPE_EMPTY: return true;
   case SHAPE_SEQUENCE: return encode_sequence(walk, count);

@@ -7,14 +7,13 @@
 
 #include <string.h>
 
-enum { SLOTS_PER_LEVEL = 8 }; /* of the stack, beside the fields: a value, sorted keys, and room */
-
 /* A table that is walked. Its fields are laid out on the stack above it, in the order of the
  * parameters, nil where one is absent. */
 struct fields {
   struct walk *walk;
   const struct param *params;
   int table;      /* stack index */
+  unsigned given; /* a bit for each parameter */
   size_t unknown; /* fields that no parameter has */
 };
 
@@ -23,7 +22,7 @@ static int place_of(const struct fields *fields, const struct param *param) {
 }
 
 static bool is_given(const struct fields *fields, const struct param *param) {
-  return !lua_isnil(fields->walk->L, place_of(fields, param));
+  return (fields->given >> (param - fields->params)) & 1;
 }
 
 /* One pass over what the table has; a look-up of each parameter by its name would cost more. */
@@ -32,7 +31,7 @@ static void lay_out(struct fields *fields) {
   int count = 0;
   while (fields->params[count].name)
     count++;
-  luaL_checkstack(L, count + SLOTS_PER_LEVEL, "table nested too deep");
+  luaL_checkstack(L, count + WALK_SLOTS, "table nested too deep");
   lua_settop(L, fields->table + count);
   lua_pushnil(L);
   while (lua_next(L, fields->table)) {
@@ -43,6 +42,7 @@ static void lay_out(struct fields *fields) {
       param = param_find(fields->params, name, length);
     }
     if (param) {
+      fields->given |= 1U << (param - fields->params);
       lua_replace(L, place_of(fields, param));
     } else {
       fields->unknown++;
@@ -230,7 +230,7 @@ static void push_param(lua_State *L, const struct param *param) {
 }
 
 static void push_params(lua_State *L, const struct param *params) {
-  luaL_checkstack(L, SLOTS_PER_LEVEL, "parameters nested too deep");
+  luaL_checkstack(L, WALK_SLOTS, "parameters nested too deep");
   lua_newtable(L);
   for (int i = 0; params[i].name; i++) {
     push_param(L, &params[i]);

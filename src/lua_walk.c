@@ -9,7 +9,7 @@
 
 enum {
   SHOWN_BYTES = 40, /* of a string in a message */
-  FEW_KEYS = 16     /* of a table that are sorted on the C stack */
+  FEW_KEYS = 50     /* of a table that are sorted on the stack: as many as metadata may have */
 };
 
 #define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
@@ -112,16 +112,12 @@ bool walk_enter_index(struct walk *walk, long long index) {
   return form_enter_index(walk->form, index) || too_deep(walk);
 }
 
-bool walk_check_text(struct walk *walk, int index, long *characters) {
-  size_t length;
-  const char *text = lua_tolstring(walk->L, index, &length);
-  long count = utf8_length(text, length);
-  if (count == UTF8_HAS_NUL)
+bool walk_check_text(struct walk *walk, const char *text, size_t length, long *characters) {
+  *characters = utf8_length(text, length);
+  if (*characters == UTF8_HAS_NUL)
     return walk_fault(walk, "expected text, got a string with a zero byte");
-  if (count == UTF8_INVALID)
+  if (*characters == UTF8_INVALID)
     return walk_fault(walk, "expected UTF-8 text, got other bytes");
-  if (characters)
-    *characters = count;
   return true;
 }
 
@@ -163,30 +159,42 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (left->length > right->length) - (left->length < right->length);
 }
 
-/* Takes the string keys of the table under the top of the stack, sorted. Their text lives as long
- * as the table does. */
-static void sort_keys(lua_State *L, struct table_key *keys, size_t count) {
+/* Takes up to `count` string keys of the table at `table`, and returns how many there were. Few
+ * keys stay on the stack with their values, which need not be looked up again then; the text of
+ * others lives as long as the table does. */
+static size_t take_keys(lua_State *L, int table, struct table_key *keys, size_t count) {
   size_t found = 0;
+  bool few = count <= FEW_KEYS;
   lua_pushnil(L);
-  while (lua_next(L, -3)) {
-    lua_pop(L, 1);
-    if (found < count && lua_type(L, -1) == LUA_TSTRING) {
-      keys[found].name = lua_tolstring(L, -1, &keys[found].length);
-      found++;
-    }
+  while (found < count && lua_next(L, table) && lua_type(L, -2) == LUA_TSTRING) {
+    struct table_key *key = &keys[found++];
+    key->name = lua_tolstring(L, -2, &key->length);
+    key->value = few ? lua_gettop(L) : 0;
+    if (few)
+      lua_pushvalue(L, -2);
+    else
+      lua_pop(L, 1);
   }
-  qsort(keys, found, sizeof *keys, compare_keys);
+  return found;
 }
 
-static bool visit_name(struct walk *walk, struct table_key *key, walk_visitor *visit,
+static void push_value(lua_State *L, int table, const struct table_key *key) {
+  if (key->value) {
+    lua_pushvalue(L, key->value);
+    return;
+  }
+  lua_pushlstring(L, key->name, key->length);
+  lua_rawget(L, table);
+}
+
+static bool visit_name(struct walk *walk, int table, struct table_key *key, walk_visitor *visit,
                        const void *context) {
   if (!walk_enter_key(walk, key->name, key->length))
     return false;
-  lua_pushlstring(walk->L, key->name, key->length);
   /* An empty name would be written as a place in a list: [] */
-  bool right = walk_check_text(walk, -1, &key->characters) &&
+  bool right = walk_check_text(walk, key->name, key->length, &key->characters) &&
                (key->length > 0 || walk_fault(walk, "expected a name that is not empty"));
-  lua_rawget(walk->L, -3); /* the table lies under the sorted keys */
+  push_value(walk->L, table, key);
   right = right && visit(walk, key, context);
   lua_pop(walk->L, 1);
   form_leave(walk->form);
@@ -194,15 +202,17 @@ static bool visit_name(struct walk *walk, struct table_key *key, walk_visitor *v
 }
 
 bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const void *context) {
+  lua_State *L = walk->L;
+  int table = lua_gettop(L);
   struct table_key few[FEW_KEYS], *keys = few;
   bool right = true;
-  if (count <= FEW_KEYS)
-    lua_pushnil(walk->L);
-  else
-    keys = lua_newuserdata(walk->L, count * sizeof *keys);
-  sort_keys(walk->L, keys, count);
+  luaL_checkstack(L, 2 * FEW_KEYS + WALK_SLOTS, "table nested too deep");
+  if (count > FEW_KEYS)
+    keys = lua_newuserdata(L, count * sizeof *keys);
+  count = take_keys(L, table, keys, count);
+  qsort(keys, count, sizeof *keys, compare_keys);
   for (size_t i = 0; i < count && right; i++)
-    right = visit_name(walk, &keys[i], visit, context);
-  lua_pop(walk->L, 1);
+    right = visit_name(walk, table, &keys[i], visit, context);
+  lua_settop(L, table);
   return right;
 }

@@ -10,6 +10,9 @@
 
 #pragma GCC visibility push(hidden)
 
+/* Slots of Lua's stack that a level of nesting takes beside its fields or keys, and room. */
+enum { WALK_SLOTS = 8 };
+
 struct walk {
   lua_State *L;
   struct form *form; /* its path is below */
@@ -48,9 +51,8 @@ bool walk_enter_name(struct walk *walk, const char *name, size_t length);
 bool walk_enter_key(struct walk *walk, const char *name, size_t length);
 bool walk_enter_index(struct walk *walk, long long index);
 
-/* Faults unless the string at `index` is UTF-8 without NUL; *characters is its length (may be
- * NULL). */
-bool walk_check_text(struct walk *walk, int index, long *characters);
+/* Faults unless the text is UTF-8 without NUL; *characters is its length. */
+bool walk_check_text(struct walk *walk, const char *text, size_t length, long *characters);
 
 enum table_shape { SHAPE_EMPTY, SHAPE_SEQUENCE, SHAPE_NAMES, SHAPE_INVALID };
 
@@ -61,6 +63,7 @@ enum table_shape walk_shape(struct walk *walk, int index, size_t *count);
 struct table_key {
   const char *name;
   size_t length;
+  int value;       /* its place on the stack; 0: it is looked up when it is visited */
   long characters; /* known when it is visited */
 };
 

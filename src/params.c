@@ -95,6 +95,9 @@ const struct param params_report_payment[] = {
     EXPAND,
     END};
 
+_Static_assert(sizeof params_report_payment / sizeof *params_report_payment <= 32,
+               "lua_params.c has a bit for each of a list, and this is the longest");
+
 const struct param params_report_attempt[] = {
     TIMESTAMP("initiated_at", PARAM_REQUIRED),
     OBJECT("canceled", 0, canceled),
@@ -177,7 +180,8 @@ const char *param_expectation(enum param_type type) {
 
 const struct param *param_find(const struct param *params, const char *name, size_t length) {
   for (; params->name; params++)
-    if (params->length == length && memcmp(params->name, name, length) == 0)
+    if (params->length == length && *params->name == *name &&
+        memcmp(params->name, name, length) == 0)
       return params;
   return NULL;
 }
