@@ -248,16 +248,20 @@ static void act(struct transport *transport, curl_socket_t socket, int what) {
     give_up(transport);
 }
 
-/* An event that is left out comes again with the next wait. */
+/* All that is ready, as long as there is time; what is left out comes again with the next wait. */
 static void tell_events(struct transport *transport, double seconds, double end) {
   struct poller_event events[MOST_EVENTS];
-  int count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
-  for (int i = 0; i < count && (i == 0 || clock_seconds() < end); i++) {
-    int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
-               (events[i].writable ? CURL_CSELECT_OUT : 0) |
-               (events[i].failed ? CURL_CSELECT_ERR : 0);
-    act(transport, events[i].socket, what);
-  }
+  int count;
+  do {
+    count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
+    seconds = 0;
+    for (int i = 0; i < count && (i == 0 || clock_seconds() < end); i++) {
+      int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
+                 (events[i].writable ? CURL_CSELECT_OUT : 0) |
+                 (events[i].failed ? CURL_CSELECT_ERR : 0);
+      act(transport, events[i].socket, what);
+    }
+  } while (count == MOST_EVENTS && clock_seconds() < end);
 }
 
 /* False when it is not time yet. */
