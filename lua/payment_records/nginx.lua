@@ -25,6 +25,9 @@ local YIELDING_PHASES = {
 -- The semaphores of waiting handlers by their calls, which the client keeps until they are done.
 local waiting = setmetatable({}, { __mode = "k" })
 
+-- Semaphores that nobody waits for: to make one costs as much as to wait.
+local spare = {}
+
 -- Seconds that a new driver is given to begin.
 local GRACE = 0.05
 
@@ -82,13 +85,19 @@ local function wake(call)
   semaphore:post()
 end
 
+-- Nil when there is none to be had.
+local function take_semaphore()
+  if #spare > 0 then return table.remove(spare) end
+  local found, semaphores = pcall(require, "ngx.semaphore")
+  return found and semaphores.new() or nil
+end
+
 --- Waits until a call of the client, which is not done, is. False when there is no semaphore to be had.
 ---@param core userdata the client of the C core
 ---@param call payment_records.Call
 ---@return boolean waited
 function nginx.wait(core, call)
-  local found, semaphores = pcall(require, "ngx.semaphore")
-  local semaphore = found and semaphores.new()
+  local semaphore = take_semaphore()
   if not semaphore then return false end
   waiting[call] = semaphore
   call:when_done(wake)
@@ -97,6 +106,7 @@ function nginx.wait(core, call)
     if not seconds then core:advance(0, BUDGET) end
     semaphore:wait(seconds or PAUSE)
   end
+  if semaphore:count() == 0 then spare[#spare + 1] = semaphore end -- else it was posted after the wait's end
   return true
 end
 
