@@ -16,6 +16,12 @@ bench-calls bench-instructions: bench-%: $(CORE) $(BENCH)/bare
 bench-flight bench-flight-instructions: bench-%: $(CORE) $(BENCH)/bare_multi
 	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_calls $*
 
+# What our own code costs; -compare fails when it costs more than what bench/instructions.txt has.
+.PHONY: bench-own bench-own-keep bench-own-compare
+bench-own: bench-own-print
+bench-own-print bench-own-keep bench-own-compare: bench-own-%: $(CORE)
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_instructions $*
+
 bench-queue: $(CORE)
 	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_queue
 

@@ -4,6 +4,9 @@ local payment_records = require "payment_records"
 
 local process = {}
 
+-- What the collector does falls now on this function, now on that: counting instructions by function is done without.
+if os.getenv "COLLECTOR" == "stopped" then collectgarbage "stop" end
+
 ---A client that does not try again: a failure is to be seen.
 ---@param url? string
 ---@param ca_file? string not used for http
