@@ -173,21 +173,19 @@ static void open_transport(lua_State *L, struct client *client) {
 }
 
 int lua_client_new(lua_State *L) {
-  struct options options;
   lua_settop(L, 1);
-  lua_options_read_client(L, 1, &options);
+  struct client *client = push_empty_client(L);
+  int index = lua_gettop(L);
+  lua_options_read_client(L, 1, &client->options);
   push_option(L, "api_key");
   if (lua_isnil(L, -1))
     return luaL_error(
         L, "no API key: give the option api_key, a string or a function that returns one");
-  struct client *client = push_empty_client(L);
-  int index = lua_gettop(L);
-  client->options = options;
   fill_store(L, index);
   write_user_agent(L, &client->user_agent);
-  if (!lua_options_own(&client->options) || client->user_agent.failed)
+  if (client->user_agent.failed)
     return luaL_error(L, "not enough memory");
-  if (!options.carried)
+  if (!client->options.carried)
     open_transport(L, client);
   lua_settop(L, index);
   return 1;

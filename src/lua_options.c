@@ -209,6 +209,32 @@ static void check_base(lua_State *L, const struct options *options) {
   }
 }
 
+static struct text *text_of(struct options *options, size_t i) {
+  return table[i].kind <= KIND_KEY ? (void *)((char *)options + table[i].offset) : NULL;
+}
+
+/* Makes the texts the options' own: whatever runs from here on may change the table, or let go of
+ * it. All are appended first, each with its NUL, since the buffer may move while it grows. */
+static bool own_texts(struct options *options) {
+  struct buffer *own = &options->own;
+  for (size_t i = 0; i < COUNT; i++) {
+    const struct text *text = text_of(options, i);
+    if (text && text->data)
+      buffer_append(own, text->data, text->length + 1);
+  }
+  if (own->failed)
+    return false;
+  const char *next = buffer_text(own);
+  for (size_t i = 0; i < COUNT; i++) {
+    struct text *text = text_of(options, i);
+    if (!text || !text->data)
+      continue;
+    text->data = next;
+    next += text->length + 1;
+  }
+  return true;
+}
+
 void lua_options_read_client(lua_State *L, int index, struct options *options) {
   static const struct options defaults = {
       .api_base = {PR_API_BASE, sizeof PR_API_BASE - 1},
@@ -221,15 +247,17 @@ void lua_options_read_client(lua_State *L, int index, struct options *options) {
   };
   *options = defaults;
   luaL_checktype(L, index, LUA_TTABLE);
-  read_table(L, index, SCOPE_CLIENT, options);
-  check_base(L, options);
-  const char *bad = lua_options_bad_header(options);
-  if (bad)
-    luaL_error(L, "option %s: expected 1 to 255 printable ASCII characters without spaces", bad);
   lua_pushliteral(L, "transport");
   lua_rawget(L, index);
   options->carried = lua_isfunction(L, -1);
   lua_pop(L, 1);
+  read_table(L, index, SCOPE_CLIENT, options);
+  if (!own_texts(options))
+    luaL_error(L, "not enough memory");
+  check_base(L, options);
+  const char *bad = lua_options_bad_header(options);
+  if (bad)
+    luaL_error(L, "option %s: expected 1 to 255 printable ASCII characters without spaces", bad);
 }
 
 void lua_options_read_call(lua_State *L, int index, struct options *options) {
@@ -272,31 +300,6 @@ const char *lua_options_misplaced_key(const struct options *options) {
       return table[i].name;
   }
   return NULL;
-}
-
-static struct text *text_of(struct options *options, size_t i) {
-  return table[i].kind <= KIND_KEY ? (void *)((char *)options + table[i].offset) : NULL;
-}
-
-/* All texts are appended first, each with its NUL, since the buffer may move while it grows. */
-bool lua_options_own(struct options *options) {
-  struct buffer *own = &options->own;
-  for (size_t i = 0; i < COUNT; i++) {
-    const struct text *text = text_of(options, i);
-    if (text && text->data)
-      buffer_append(own, text->data, text->length + 1);
-  }
-  if (own->failed)
-    return false;
-  const char *next = buffer_text(own);
-  for (size_t i = 0; i < COUNT; i++) {
-    struct text *text = text_of(options, i);
-    if (!text || !text->data)
-      continue;
-    text->data = next;
-    next += text->length + 1;
-  }
-  return true;
 }
 
 void lua_options_free(struct options *options) {

@@ -27,7 +27,7 @@ struct options {
 };
 
 /* Reads the options of a client from the table at `index` over the defaults. Raises on a name, a
- * type or a value that is wrong. The texts point into the table. */
+ * type or a value that is wrong. Free them in any case. */
 void lua_options_read_client(lua_State *L, int index, struct options *options);
 
 /* Reads the options of a call from the table at `index` (none or nil: nothing) over those of its
@@ -47,8 +47,6 @@ const char *lua_options_misplaced_key(const struct options *options);
 /* Whether a live key would go over plain http. */
 bool lua_options_exposes_key(const struct options *options);
 
-/* Makes the texts the options' own. False when memory is short; free them in any case. */
-bool lua_options_own(struct options *options);
 void lua_options_free(struct options *options);
 
 bool lua_options_is_call_option(const char *name);
