@@ -149,13 +149,12 @@ static void keep_on_done(lua_State *L, const struct arguments *arguments, struct
 
 struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int first,
                            bool *refused) {
-  struct client *client = lua_check_open_client(L, 1);
   struct arguments arguments = lua_request_arguments(L, endpoint, first);
-  struct call *call = push_empty_call(L, client, endpoint);
+  struct call *call = push_empty_call(L, lua_check_open_client(L, 1), endpoint);
   keep_on_done(L, &arguments, call);
+  lua_check_open_client(L, 1); /* a finalizer may have closed it: its options are gone then */
   *refused = !lua_request_build(L, &arguments, call);
-  if (client->closed) /* by a finalizer that ran meanwhile */
-    luaL_error(L, "the client is closed");
+  lua_check_open_client(L, 1);
   if (!*refused)
     return call;
   lua_pushnil(L);
