@@ -31,6 +31,18 @@ describe("a finalizer that uses the client", function()
     assert.equal("ran\t0\n", run "prepare")
   end)
 
+  it("may empty the options of a client that is being made", function()
+    assert.equal("ran\t0\n", run "new")
+  end)
+
+  it("may remove names of a table that is being written", function()
+    assert.equal("ran\t0\n", run "names")
+  end)
+
+  it("may close the client before a request with a key of its own is written", function()
+    assert.equal("ran\t0\n", run "own_key")
+  end)
+
   it("may close it while a request for a transport is made", function()
     assert.equal("ran\t0\n", run "take")
   end)

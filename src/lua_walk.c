@@ -160,20 +160,22 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 /* Takes up to `count` string keys of the table at `table`, and returns how many there were. Few
- * keys stay on the stack with their values, which need not be looked up again then; the text of
- * others lives as long as the table does. */
+ * keys stay on the stack with their values, which need not be looked up again then. The others are
+ * kept in the table on top, since a finalizer may remove them while they are visited. */
 static size_t take_keys(lua_State *L, int table, struct table_key *keys, size_t count) {
   size_t found = 0;
   bool few = count <= FEW_KEYS;
+  int kept = lua_gettop(L);
   lua_pushnil(L);
   while (found < count && lua_next(L, table) && lua_type(L, -2) == LUA_TSTRING) {
     struct table_key *key = &keys[found++];
     key->name = lua_tolstring(L, -2, &key->length);
     key->value = few ? lua_gettop(L) : 0;
+    lua_pushvalue(L, -2);
     if (few)
-      lua_pushvalue(L, -2);
-    else
-      lua_pop(L, 1);
+      continue;
+    lua_rawseti(L, kept, (int)found);
+    lua_pop(L, 1);
   }
   return found;
 }
@@ -207,8 +209,10 @@ bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const 
   struct table_key few[FEW_KEYS], *keys = few;
   bool right = true;
   luaL_checkstack(L, 2 * FEW_KEYS + WALK_SLOTS, "table nested too deep");
-  if (count > FEW_KEYS)
+  if (count > FEW_KEYS) {
     keys = lua_newuserdata(L, count * sizeof *keys);
+    lua_createtable(L, (int)count, 0);
+  }
   count = take_keys(L, table, keys, count);
   qsort(keys, count, sizeof *keys, compare_keys);
   for (size_t i = 0; i < count && right; i++)

@@ -1,8 +1,9 @@
 -- A program for reentrancy_spec.lua: uses the client from finalizers, while it is at work, in a process of its own,
 -- where the heap is small and the collector comes round often.
---     lua spec/support/finalizers.lua prepare | take | step URL | close URL | start URL
+--     lua spec/support/finalizers.lua new | names | own_key | prepare | take | step URL | close URL | start URL
 -- Prints how often a finalizer ran, and how many calls or requests were wrong.
 
+local core = require "payment_records.core"
 local payment_records = require "payment_records"
 local samples = require "spec.support.samples"
 
@@ -38,6 +39,80 @@ local function payment(value)
 end
 
 local ran, wrong = 0, 0
+
+local function empty(t, pattern)
+  for name in pairs(t) do
+    if name:find(pattern) then t[name] = nil end
+  end
+end
+
+-- Clients whose options are taken away while they are made: by `require`, which looks for lua-cjson.
+local function make_clients()
+  local real, options = require, nil
+  rawset(_G, "require", function(name)
+    ran = ran + 1
+    local lengths = { #options.api_key, #options.api_base }
+    empty(options, "")
+    collectgarbage()
+    collectgarbage()
+    local others = {}
+    for i = 1, 200 do others[i] = ("%04d"):format(i) .. ("x"):rep(lengths[i % 2 + 1] - 4) end
+    return real(name)
+  end)
+  for i = 1, 20 do
+    options = { api_key = samples.KEY .. ("k"):rep(50), api_base = "https://h" .. i .. "." .. ("y"):rep(40) .. ".example" }
+    local shown = "payment_records.client (" .. options.api_base .. ")"
+    local client = core.new(options)
+    if tostring(client) ~= shown then wrong = wrong + 1 end
+    client:close()
+  end
+  rawset(_G, "require", real)
+end
+
+-- A table of many names, of which a finalizer removes the last ones while they are written.
+local function encode_names()
+  local names, left
+  local disarm = armed(function()
+    if not names then return end
+    left = left - 1
+    if left > 0 then return end
+    ran = ran + 1
+    empty(names, "^z")
+    names = nil
+  end)
+  for first = 1, 12 do
+    local given = {}
+    for i = 1, 1500 do
+      given["a" .. i .. ("y"):rep(50)], given["z" .. i .. ("y"):rep(50)] = first, first
+    end
+    names, left = given, first
+    local body, message = payment_records.encode(given)
+    names = nil
+    if not body and not message:find "^z" then wrong = wrong + 1 end
+  end
+  disarm()
+end
+
+-- A client that is closed before a request with a key of its own is written.
+local function use_own_keys()
+  local client
+  local disarm = armed(function()
+    if not client then return end
+    ran = ran + 1
+    client:close()
+    client = nil
+  end)
+  local options = { api_key = samples.KEY }
+  for _ = 1, 3000 do
+    local made = core.new { api_key = function() end, transport = function() end }
+    client = made
+    local prepared, request = pcall(made.prepare, made, "retrieve_payment_record", "pr_1", nil, options)
+    client = nil
+    if prepared and not request then wrong = wrong + 1 end
+    made:close()
+  end
+  disarm()
+end
 
 local function prepare_requests()
   local client = payment_records.new { api_key = samples.KEY }
@@ -101,7 +176,9 @@ local function make_calls(use)
   client:close()
 end
 
-local programs = { prepare = prepare_requests, take = take_requests }
+local programs = {
+  new = make_clients, names = encode_names, own_key = use_own_keys, prepare = prepare_requests, take = take_requests,
+}
 local run = programs[mode] or function() make_calls(uses[mode]) end
 run()
 print(ran > 0 and "ran" or "never ran", wrong)
