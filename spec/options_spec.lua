@@ -48,6 +48,16 @@ describe("new raises on", function()
     end)
   end
 
+  it("a number out of its range, and says what the range is", function()
+    local ranges = {
+      timeout = "a number of seconds above 0, at most 1000000, got inf", max_retries = "from 0 to 1073741824, got inf",
+      max_in_flight = "from 1 to 1073741824, got inf",
+    }
+    for option, range in pairs(ranges) do
+      assert.error_matches(function() new { [option] = INFINITY } end, range)
+    end
+  end)
+
   it("an app_info that is not printable ASCII", function()
     for _, field in ipairs { "name", "version", "url" } do
       for _, value in ipairs { "a\r\nX: y", "é", "\127", "tab\t" } do
@@ -145,6 +155,14 @@ describe("the API key", function()
     end
   end)
 
+  it("is not what an unknown option is called a lack of", function()
+    for _, options in ipairs { '{ api_kye = "x" }', '{ "x" }' } do
+      local output = run("-u STRIPE_API_KEY", 'require("payment_records").new ' .. options)
+      assert.is_nil(output:find("no API key", 1, true), output)
+      assert.matches(options:find "kye" and 'did you mean "api_key"' or "expected a table of named options", output)
+    end
+  end)
+
   it("comes from the environment, unless it is given", function()
     local output, status = run("STRIPE_API_KEY=sk_test_environment", [[
       local payment_records = require "payment_records"
@@ -185,6 +203,17 @@ describe("the API key", function()
     local client, requests = samples.scripted(nil, { api_key = function() error "asked" end })
     assert(client:report_payment(samples.reference(), { api_key = "sk_test_own" }))
     assert.equal("Bearer sk_test_own", requests[1].headers.Authorization)
+  end)
+
+  it("of a call is a string: another client's key never stands in for it", function()
+    for _, client_key in ipairs { KEY, function() return KEY end } do
+      local client, requests = samples.scripted(nil, { api_key = client_key })
+      for _, wrong in ipairs { function() return "sk_test_other" end, false, 17 } do
+        assert.error_matches(function() client:report_payment(samples.reference(), { api_key = wrong }) end,
+          "option api_key: expected a string")
+      end
+      assert.equal(0, #requests)
+    end
   end)
 
   it("that a function does not return is an error of the call", function()

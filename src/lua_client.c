@@ -180,7 +180,7 @@ int lua_client_new(lua_State *L) {
   push_option(L, "api_key");
   if (lua_isnil(L, -1))
     return luaL_error(
-        L, "no API key: give the option api_key, a string or a function that returns one");
+        L, "no API key: give the option api_key (a string, or a function that returns one)");
   fill_store(L, index);
   write_user_agent(L, &client->user_agent);
   if (client->user_agent.failed)

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the expectations below say. */
 #define LONGEST_TIME 1e6 /* seconds */
+#define LARGEST_NUMBER (1LL << 30)
 
 enum kind {
   KIND_TEXT,
@@ -71,9 +73,9 @@ static const struct {
     [KIND_TEXT] = {LUA_TSTRING, "a string without a zero byte"},
     [KIND_HEADER] = {LUA_TSTRING, "a string without a zero byte"},
     [KIND_KEY] = {LUA_TSTRING, "a string, or a function that returns one"},
-    [KIND_SECONDS] = {LUA_TNUMBER, "a number of seconds above 0"},
-    [KIND_COUNT] = {LUA_TNUMBER, "a whole number, 0 or above"},
-    [KIND_SIZE] = {LUA_TNUMBER, "a whole number above 0"},
+    [KIND_SECONDS] = {LUA_TNUMBER, "a number of seconds above 0, at most 1000000"},
+    [KIND_COUNT] = {LUA_TNUMBER, "a whole number from 0 to 1073741824"},
+    [KIND_SIZE] = {LUA_TNUMBER, "a whole number from 1 to 1073741824"},
     [KIND_BOOLEAN] = {LUA_TBOOLEAN, "true or false"},
     [KIND_FUNCTION] = {LUA_TFUNCTION, "a function"},
     [KIND_SLEEP] = {LUA_TFUNCTION, "a function, or false to wait in this thread"},
@@ -118,8 +120,11 @@ static int unknown_error(lua_State *L, int index, unsigned scope) {
   return luaL_error(L, "unknown option %s", name);
 }
 
-static void check_type(lua_State *L, const struct option *option) {
+/* A call's own key is a string: the function of a client is asked by the Lua layer. */
+static void check_type(lua_State *L, const struct option *option, unsigned scope) {
   int type = lua_type(L, -1);
+  if (option->kind == KIND_KEY && scope == SCOPE_CALL && type != LUA_TSTRING)
+    value_error(L, option, "a string");
   bool right = option->kind == KIND_ANY || type == kinds[option->kind].lua_type ||
                (option->kind == KIND_KEY && type == LUA_TFUNCTION) ||
                (option->kind == KIND_SLEEP && type == LUA_TBOOLEAN && !lua_toboolean(L, -1));
@@ -147,14 +152,15 @@ static void store_number(lua_State *L, const struct option *option, void *place)
     return;
   }
   if (!walk_to_integer(L, -1, &integer) || integer < (option->kind == KIND_SIZE) ||
-      integer > 1LL << 30)
+      integer > LARGEST_NUMBER)
     value_error(L, option, kinds[option->kind].expectation);
   *(long long *)place = integer;
 }
 
 /* The value of the option is on top of the stack. */
-static void read_value(lua_State *L, const struct option *option, struct options *options) {
-  check_type(L, option);
+static void read_value(lua_State *L, const struct option *option, unsigned scope,
+                       struct options *options) {
+  check_type(L, option, scope);
   if (option->offset == NOWHERE)
     return;
   void *place = (char *)options + option->offset;
@@ -177,7 +183,7 @@ static void read_table(lua_State *L, int index, unsigned scope, struct options *
     if (!option)
       unknown_error(L, -2, scope);
     else
-      read_value(L, option, options);
+      read_value(L, option, scope, options);
     lua_pop(L, 1);
   }
 }

@@ -41,14 +41,11 @@ local function new(options)
   local settings = raw_copy(options)
   local given = settings.api_key
   if given == nil then
-    settings.api_key = os.getenv "STRIPE_API_KEY"
-    if settings.api_key == nil or settings.api_key == "" then
-      error("no API key: give the option api_key (a string, or a function that returns one), "
-        .. "or set STRIPE_API_KEY in the environment", 0)
-    end
+    local key = os.getenv "STRIPE_API_KEY"
+    settings.api_key = key ~= "" and key or nil
   end
   local made, result = pcall(core.new, settings) -- so that the message has no position of this file
-  if not made then error(result, 0) end
+  if not made then error(tostring(result):gsub("^no API key.*", "%0, or set STRIPE_API_KEY in the environment"), 0) end
   return setmetatable({
     core = result,
     steps = 0, -- of the engine, by coroutines that wait
