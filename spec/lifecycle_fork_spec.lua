@@ -179,6 +179,36 @@ describe("a fork", function()
     assert.is_true(steps < 50, steps)
   end)
 
+  it("with a transport of the program's: what the parent may be sending is unknown in the child", function()
+    local client = payments.client({ url = "https://api.stripe.com" }, { transport = function() end })
+    local calls = { client:start("report_payment", PAYMENT), client:start("report_payment", PAYMENT) }
+    assert(client.core:take(calls[1])) -- it is in the hands of the transport
+    local outcomes = processes.in_child(function()
+      local results = {}
+      for i, call in ipairs(calls) do
+        call:cancel()
+        results[i] = select(2, call:result()).outcome
+      end
+      return results
+    end)
+    assert.same({ "unknown", "unknown" }, outcomes)
+    calls[2]:cancel()
+    assert.equal("not_sent", select(2, calls[2]:result()).outcome)
+  end)
+
+  -- An event loop in the child that watched the parent's would lose sight of the client with the next call.
+  it("gives the child a descriptor of its own, asked for first thing there", function()
+    local client = payments.client(servers.start { steps = { { delay = 0.3 } } })
+    local function watched()
+      local _, count = files.read("/proc/self/fdinfo/" .. client:pollfd()):gsub("tfd:", "")
+      return count
+    end
+    client:start("report_payment", PAYMENT)
+    step_until(client, function() return watched() == 2 end) -- what wakes it, and a connection
+    assert.equal(1, processes.in_child(watched))
+    assert.equal(2, watched())
+  end)
+
   -- The parent still sends it.
   it("while a call connects: the child that cancels it does not say that it was not sent", function()
     local client = payments.client(servers.start { tls = "stall" })

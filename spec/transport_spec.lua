@@ -1,5 +1,6 @@
 --- A transport of the program's own in place of libcurl: what it gets, and what is made of what it returns.
 
+local files = require "spec.support.files"
 local payments = require "spec.support.payments"
 local sandbox = require "payment_records.sandbox"
 
@@ -38,8 +39,9 @@ describe("a transport of the program's", function()
     { "returns nothing", function() end, "connection_error", "no response" },
     { "returns nil and why", function() return nil, "the wire is cut" end, "connection_error", "the wire is cut" },
     { "returns a string", function() return RECORD end, "connection_error", "no response" },
-    { "returns an empty table", function() return {} end, "response_error" },
-    { "returns a status that is none", function() return { status = "fine", body = RECORD } end, "response_error" },
+    { "returns an empty table", function() return {} end, "response_error", "without a status" },
+    { "returns a status that is none", function() return { status = "fine", body = RECORD } end, "response_error",
+      "without a status" },
     { "returns a body that is none", function() return { status = 200, body = {} } end, "response_error" },
     { "returns no body", function() return { status = 200 } end, "response_error" },
     { "returns a record without an id", function() return { status = 200, body = "{}" } end, "response_error" },
@@ -107,6 +109,36 @@ describe("a transport of the program's", function()
       replayed = replayed + (select(3, call:result()).replayed and 1 or 0)
     end
     assert.same({ 50, 50 }, { #box:records(), replayed })
+  end)
+
+  it("is not given a call whose deadline has passed", function()
+    local carried = 0
+    local client = client_of(function()
+      carried = carried + 1
+      return { status = 200, body = RECORD }
+    end)
+    local late = client:start("report_payment", PAYMENT, { deadline = 0.02 })
+    local other = client:start("report_payment", PAYMENT)
+    files.shell "sleep 0.1"
+    client:step()
+    local _, err = late:result()
+    assert.same({ "timeout_error", "not_sent", 0 }, { err.type, err.outcome, err.attempts })
+    assert.same({ "pr_1", 1 }, { other:result().id, carried })
+  end)
+
+  it("is not called within a callback, whose step raises", function()
+    local carried, within, client = 0, nil, nil
+    client = client_of(function()
+      carried = carried + 1
+      return { status = 200, body = RECORD }
+    end)
+    client:start("report_payment", PAYMENT, { on_done = function()
+      client:start("report_payment", PAYMENT)
+      within = { carried, pcall(client.step, client), carried }
+    end })
+    client:step()
+    assert.same({ 1, false, 2 }, { within[1], within[2], carried })
+    assert.equal(1, within[#within])
   end)
 
   it("may lose the answer: the same key finds out", function()

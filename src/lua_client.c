@@ -12,6 +12,7 @@
 #include "payment_records.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static struct client *check_client(lua_State *L, int index) {
   return luaL_checkudata(L, index, CLIENT_TYPE);
@@ -70,6 +71,7 @@ static int client_close(lua_State *L) {
 static struct client *push_empty_client(lua_State *L) {
   struct client *client = compat_newuserdata(L, sizeof *client);
   memset(client, 0, sizeof *client);
+  client->pid = getpid();
   ring_init(&client->ready);
   ring_init(&client->started);
   ring_init(&client->untold);
@@ -284,7 +286,8 @@ static int client_step(lua_State *L) {
 
 /* Lua: client:pollfd() -> descriptor | nil: with a transport of the user's there is none. */
 static int client_pollfd(lua_State *L) {
-  const struct client *client = lua_check_open_client(L, 1);
+  struct client *client = lua_check_open_client(L, 1);
+  engine_notice_fork(client);
   int descriptor = client->transport ? transport_descriptor(client->transport) : -1;
   if (client->transport && descriptor < 0)
     return luaL_error(L, "the system has no descriptor left for the client");
@@ -331,15 +334,25 @@ static int client_prepare(lua_State *L) {
   return 1;
 }
 
+/* Within a callback nothing is sent. */
+static bool can_take(const struct client *client) {
+  return !client->closed && client->busy == 0;
+}
+
 /* Lua: client:take([call[, beyond]]) -> call, request | nil. For a transport of the user's: what to
  * send next; with a call, that one or none. `beyond`: even if the wire has no room for it. */
 static int client_take(lua_State *L) {
   struct client *client = check_client(L, 1);
   struct call *only = lua_isnoneornil(L, 2) ? NULL : lua_check_call(L, 2);
-  struct call *call =
-      client->closed ? NULL : engine_next_to_carry(client, only, lua_toboolean(L, 3) != 0);
-  if (!call)
-    return 0;
+  struct call *call = NULL;
+  engine_notice_fork(client);
+  for (bool late = true; late;) {
+    call = can_take(client) ? engine_next_to_carry(client, only, lua_toboolean(L, 3) != 0) : NULL;
+    if (!call)
+      return 0;
+    if (!engine_end_late(L, 1, call, &late))
+      return lua_error(L);
+  }
   engine_push_call(L, 1, call);
   engine_aim(call);
   if (!engine_push_request(L, 1, call))

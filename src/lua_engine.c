@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <poll.h>
+#include <unistd.h>
 
 /* Seconds that libcurl is given to end an attempt by its own clock, which says better what took so
  * long; but it does not watch transfers that wait for a connection. */
@@ -54,10 +55,12 @@ static void doubt(const struct ring_link *ring) {
     ((struct call *)(void *)link)->doubt = true;
 }
 
-/* After a fork the parent has the same calls: whether it sends them is not known here. */
-static void notice_fork(struct client *client) {
-  if (!client->transport || !transport_renew(client->transport))
+void engine_notice_fork(struct client *client) {
+  if (client->pid == getpid())
     return;
+  client->pid = getpid();
+  if (client->transport)
+    transport_renew(client->transport);
   doubt(&client->ready);
   doubt(&client->started);
 }
@@ -77,7 +80,7 @@ void engine_wake_host(const struct client *client) {
 
 void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refused) {
   struct client *client = call->client;
-  notice_fork(client);
+  engine_notice_fork(client);
   if (!refused) {
     if (!timers_reserve(&client->timers, client->unfinished + 1))
       luaL_error(L, "not enough memory");
@@ -156,7 +159,7 @@ static bool run_busy(lua_State *L, int client_index, const struct call *call, co
   client->busy++;
   bool succeeded = lua_pcall(L, 2, results, 0) == 0;
   client->busy--;
-  notice_fork(client); /* the child may return here */
+  engine_notice_fork(client); /* the child may return here */
   return succeeded;
 }
 
@@ -220,7 +223,7 @@ static bool end_attempt(lua_State *L, int client_index, struct call *call, enum 
 bool engine_cancel(lua_State *L, int client_index, struct call *call, const char *reason) {
   if (call->state == CALL_DONE || call->settling)
     return true;
-  notice_fork(call->client);
+  engine_notice_fork(call->client);
   engine_wake_host(call->client);
   return end_attempt(L, client_index, call, FAULT_CANCELED, reason);
 }
@@ -269,15 +272,20 @@ static bool fire(lua_State *L, int client_index, struct call *call) {
                      "the attempt took longer than the options timeout and deadline allow");
 }
 
+bool engine_end_late(lua_State *L, int client_index, struct call *call, bool *late) {
+  *late = call->deadline > 0 && clock_seconds() >= call->deadline;
+  return !*late || fire(L, client_index, call);
+}
+
 /* One whose deadline has passed ends without being sent. */
 static bool start_ready(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  double now;
   while (client->transport && has_room(client) && ring_first(&client->ready) &&
-         (now = clock_seconds()) < end) {
+         clock_seconds() < end) {
     struct call *call = ring_first(&client->ready);
-    bool late = call->deadline > 0 && now >= call->deadline;
-    if (!(late ? fire(L, client_index, call) : start_attempt(L, client_index, call)))
+    bool late;
+    if (!engine_end_late(L, client_index, call, &late) ||
+        (!late && !start_attempt(L, client_index, call)))
       return false;
   }
   return true;
@@ -353,7 +361,7 @@ static bool use_wire(lua_State *L, int client_index, double seconds, double end)
  * must not wait until all calls have been started. */
 bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
-  notice_fork(client);
+  engine_notice_fork(client);
   double end = clock_seconds() + budget;
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end))
     return false;

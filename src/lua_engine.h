@@ -14,6 +14,10 @@
 
 #pragma GCC visibility push(hidden)
 
+/* Looks whether the process was forked. Then the parent has the same calls, and whether it sends
+ * them is not known here; and the descriptor is another. */
+void engine_notice_fork(struct client *client);
+
 /* Takes in the new call on top of the stack. One that was refused is done: only its on_done is left
  * to the next step. Raises when memory is short. */
 void engine_enqueue(lua_State *L, int client, struct call *call, bool refused);
@@ -62,6 +66,9 @@ double engine_timeout(const struct client *client);
 /* The next call that the user's transport may carry, or NULL; `only`: this one, or none.
  * `beyond`: even if the wire has no room for it. */
 struct call *engine_next_to_carry(const struct client *client, struct call *only, bool beyond);
+
+/* Ends the call that engine_next_to_carry() gave, if its deadline has passed: *late says so. */
+bool engine_end_late(lua_State *L, int client, struct call *call, bool *late);
 
 /* Sets the times of the request for an attempt that begins now. */
 void engine_aim(struct call *call);

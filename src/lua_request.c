@@ -129,7 +129,7 @@ static void write_header(struct buffer *headers, const char *name, const char *p
   buffer_append(headers, value, strlen(value) + 1); /* each line is ended by a NUL */
 }
 
-/* The key comes first: lua_error.c and lua_request_push() count on it. */
+/* The key comes first: lua_redact.c and lua_request_push() count on it. */
 static void write_headers(struct call *call, const struct options *options) {
   struct buffer *headers = &call->headers;
   write_header(headers, "Authorization", "Bearer ", options->api_key.data);

@@ -163,16 +163,15 @@ static void abandon(struct transport *transport, struct ring_link *ring) {
   }
 }
 
-bool transport_renew(struct transport *transport) {
+void transport_renew(struct transport *transport) {
   if (transport->pid == getpid())
-    return false;
+    return;
   transport->pid = getpid();
   abandon(transport, &transport->in_flight);
   abandon(transport, &transport->idle);
   poller_close(&transport->poller);
   transport->multi = NULL;
   open_handles(transport);
-  return true;
 }
 
 static void discard_ring(struct transport *transport, struct ring_link *ring) {

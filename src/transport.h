@@ -41,9 +41,9 @@ struct transport *transport_new(const struct transport_options *options);
 void transport_free(struct transport *transport);
 
 /* Looks whether the process was forked since the last time. Then the handles are the parent's: it
- * leaves them alone, ends what was in flight without an answer, and returns true. To be called
- * before anything is started, moved or released. */
-bool transport_renew(struct transport *transport);
+ * leaves them alone, and ends what was in flight without an answer. To be called before anything is
+ * started, moved or released. */
+void transport_renew(struct transport *transport);
 
 /* Begins to put a request on the wire; steps move it on. NULL when memory is short. */
 struct exchange *transport_start(struct transport *transport, const struct request *request,
