@@ -193,19 +193,23 @@ describe("under nginx", function()
     it("that may yield waits without blocking", function()
       local upstream = holding()
       local nginx = start { server = [[
+        server_rewrite_by_lua_block {
+          if ngx.var.uri == "/server_rewrite" then inside.try("server_rewrite", client) ngx.exit(204) end
+        }
         location = /access { access_by_lua_block { inside.try("access", client) ngx.exit(204) } }
         location = /rewrite { rewrite_by_lua_block { inside.try("rewrite", client) ngx.exit(204) } }
         location = /timer { content_by_lua_block {
           assert(ngx.timer.at(0, function() inside.try("timer", client) end))
           ngx.exit(204)
         } }]] }
-      for i, phase in ipairs { "access", "rewrite", "timer" } do
+      local phases = { "access", "server_rewrite", "rewrite", "timer" }
+      for i, phase in ipairs(phases) do
         nginx:start("/" .. phase)
         seen(upstream, i)
         assert.same({ "trivial", 200 }, { nginx:get "/trivial" })
       end
       release()
-      for _, phase in ipairs { "access", "rewrite", "timer" } do
+      for _, phase in ipairs(phases) do
         assert.matches("^pr_1 " , nginx:note(phase))
       end
     end)

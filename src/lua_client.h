@@ -75,8 +75,8 @@ struct call {
 };
 
 /* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "request", "tell", "null",
- * "on_attempt", "unseen" (a call that was given back, or false), "raised" (errors of callbacks, for step), and
- * "anchors" (the calls that are not done, or whose on_done is due). */
+ * "on_attempt", "unseen" (a call that was given back, or false), "raised" (errors of callbacks, for
+ * step), and "anchors" (the calls that are not done, or whose on_done is due). */
 struct client {
   struct options options;
   struct buffer user_agent;
@@ -86,7 +86,7 @@ struct client {
   struct ring_link started;    /* calls on the wire, and those that wait for their next attempt */
   struct ring_link untold;     /* calls that are done, but whose on_done was not called yet */
   struct timers timers;        /* of all calls that are not done */
-  pid_t pid; /* of the process that has the calls */
+  pid_t pid;                   /* of the process that has the calls */
   size_t on_wire, unfinished;
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
   size_t raised; /* errors of callbacks that no step has raised yet */

@@ -18,7 +18,7 @@ local PATIENCE = 1
 
 -- Where nginx's Lua module allows ngx.sleep.
 local YIELDING_PHASES = {
-  rewrite = true, access = true, content = true, timer = true, preread = true,
+  server_rewrite = true, rewrite = true, access = true, content = true, timer = true, preread = true,
   ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
 }
 
