@@ -297,8 +297,18 @@ describe("a call raises", function()
     end
   end)
 
-  it("when it is called with a dot", function()
-    assert.error_matches(function() client.report_payment(samples.reference()) end, "with a colon")
+  it("when it or another method is called with a dot, and says where", function()
+    for _, name in ipairs { "report_payment", "each_payment_record", "each_payment_attempt_record", "start", "step",
+      "pollfd", "events", "timeout", "prepare", "curl", "close" } do
+      for _, argument in ipairs { samples.reference(), "report_payment", 1 } do
+        local called, message = pcall(function()
+          local result = client[name](argument)
+          return result
+        end)
+        assert.is_false(called)
+        assert.matches("^[^\n]*checks_values_spec.lua:%d+: payment_records: call it as client:" .. name .. "%(", message)
+      end
+    end
   end)
 
   it("when it is unknown", function()

@@ -81,12 +81,16 @@ describe("minor_units refuses", function()
     end)
   end
 
+  it("three letters that are no currency, and does not say that letters are missing", function()
+    assert.matches("a currency of Stripe's as three lower%-case letters, got \"btc\"", select(2, minor_units("1", "btc")))
+  end)
+
   it("nil for either", function()
     local units, message = minor_units(nil, "usd")
     assert.is_nil(units)
     assert.matches("as a string", message)
     units, message = minor_units("1", nil)
     assert.is_nil(units)
-    assert.matches("currency", message)
+    assert.matches("currency.*, got nil$", message)
   end)
 end)

@@ -200,6 +200,15 @@ describe("each_payment_attempt_record", function()
     assert.same({ 404, "resource_missing" }, { err.status, err.code })
   end)
 
+  it("raises on parameters that are no table, and reads them raw", function()
+    local client, ids = with_records(1)
+    for _, name in ipairs { "each_payment_record", "each_payment_attempt_record" } do
+      assert.error_matches(function() client[name](client, "pr_1") end, "expected a table of parameters, got a string")
+    end
+    local params = setmetatable({}, { __pairs = function() error "__pairs has run" end })
+    assert.same(ids, collect(client:each_payment_record(params)))
+  end)
+
   it("cannot walk backwards: the API has no ending_before here", function()
     local client, _, box, record = with_attempts(2)
     local found, err = collect(client:each_payment_attempt_record { payment_record = record, ending_before = "par_1" })

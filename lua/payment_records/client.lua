@@ -56,6 +56,16 @@ local function new(options)
   }, Client)
 end
 
+-- Plain Lua 5.1 counts a method that ends in a call of another function as a level of its own.
+local CALLER_OF_PERFORM = YIELDS_FROM_PCALL and 3 or 4
+
+-- Raises at `level`, by default at the caller of the method.
+local function check_self(self, name, level)
+  if getmetatable(self) ~= Client then
+    error("payment_records: call it as client:" .. name .. "(...), with a colon", level or 3)
+  end
+end
+
 --- How to wait: a function that yields, or nil to block; and whether it is nginx's, for lack of another. Raises where
 -- nginx lets nothing wait.
 local function sleeper(self)
@@ -135,9 +145,7 @@ end
 
 --- Makes a call and waits for it in the way of this client.
 local function perform(self, name, ...)
-  if getmetatable(self) ~= Client then
-    error("payment_records: call it as client:" .. name .. "(...), with a colon", 3)
-  end
+  check_self(self, name, CALLER_OF_PERFORM)
   local sleep, in_nginx = sleeper(self) -- may raise: before anything is started
   if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
@@ -284,6 +292,7 @@ end
 ---@param options payment_records.CallOptions|nil of each page's call
 ---@return fun(): payment_records.PaymentRecord|false|nil, payment_records.Error|nil
 function Client:each_payment_record(params, options)
+  check_self(self, "each_payment_record")
   return pages(function(...) return self:list_payment_records(...) end, params, options)
 end
 
@@ -292,6 +301,7 @@ end
 ---@param options payment_records.CallOptions|nil of each page's call
 ---@return fun(): payment_records.PaymentAttemptRecord|false|nil, payment_records.Error|nil
 function Client:each_payment_attempt_record(params, options)
+  check_self(self, "each_payment_attempt_record")
   return pages(function(...) return self:list_payment_attempt_records(...) end, params, options)
 end
 
@@ -303,6 +313,7 @@ end
 ---@param ... any the arguments of the method of that name
 ---@return payment_records.Call
 function Client:start(name, ...)
+  check_self(self, "start")
   return self.core:start(name, with_key(self, name, ...))
 end
 
@@ -314,6 +325,7 @@ end
 ---@param seconds number|nil nothing is waited for without it
 ---@return integer unfinished how many calls are not done, or have an on_done that is due
 function Client:step(seconds)
+  check_self(self, "step")
   carry(self)
   return self.core:step(seconds)
 end
@@ -325,12 +337,14 @@ end
 -- Raises on a closed client, and when the system has no descriptor left.
 ---@return integer|nil descriptor nil with a transport of your own: there are only the timeouts then
 function Client:pollfd()
+  check_self(self, "pollfd")
   return self.core:pollfd()
 end
 
 --- What to wait for on that descriptor. Raises on a closed client.
 ---@return "r"
 function Client:events()
+  check_self(self, "events")
   return self.core:events()
 end
 
@@ -338,6 +352,7 @@ end
 -- started or canceled meanwhile makes the descriptor readable. Raises on a closed client.
 ---@return number|nil seconds 0: there is work; nil: as long as it takes
 function Client:timeout()
+  check_self(self, "timeout")
   return self.core:timeout()
 end
 
@@ -347,6 +362,7 @@ end
 ---@return payment_records.Request|nil request
 ---@return payment_records.Error|nil err
 function Client:prepare(name, ...)
+  check_self(self, "prepare")
   return self.core:prepare(name, with_key(self, name, ...))
 end
 
@@ -356,6 +372,7 @@ end
 ---@return string|nil command
 ---@return payment_records.Error|nil err
 function Client:curl(name, ...)
+  check_self(self, "curl")
   local request, err = self:prepare(name, ...)
   if not request then return nil, err end
   return curl(request, self.connection)
@@ -364,6 +381,7 @@ end
 --- Ends the client: calls that are not done end as `canceled_error`, each with a true outcome, connections are
 -- closed, and the key is wiped. May be called twice.
 function Client:close()
+  check_self(self, "close")
   self.core:close()
 end
 

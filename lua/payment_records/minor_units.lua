@@ -32,6 +32,7 @@ end
 
 -- As a message shows it: without control characters, not the whole of a long one, and not an API key.
 local function describe(value)
+  if value == nil then return "nil" end
   if type(value) ~= "string" then return "a " .. type(value) end
   if value:find "[sr]k_%l+_" then return '"[api key]"' end
   return '"' .. value:sub(1, 40):gsub("%c", "?") .. '"'
@@ -50,7 +51,9 @@ end
 ---@return integer|nil, string|nil
 return function(amount, currency)
   local decimals = decimals_of(currency)
-  if not decimals then return nil, "expected a currency as three lower-case letters, got " .. describe(currency) end
+  if not decimals then
+    return nil, "expected a currency of Stripe's as three lower-case letters, got " .. describe(currency)
+  end
   local whole, fraction = split(amount)
   if not whole then return nil, 'expected an amount as a string such as "12.34", got ' .. describe(amount) end
   local kept, rest = fraction:sub(1, decimals), fraction:sub(decimals + 1)

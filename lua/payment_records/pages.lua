@@ -4,7 +4,7 @@
 
 local function copy(params)
   local copied = {}
-  for name, value in pairs(params or {}) do copied[name] = value end
+  for name, value in next, params or {} do copied[name] = value end
   return copied
 end
 
@@ -21,6 +21,9 @@ end
 ---@param options table|nil
 ---@return fun(): table|false|nil, payment_records.Error|nil
 return function(list, params, options)
+  if params ~= nil and type(params) ~= "table" then
+    error("expected a table of parameters, got a " .. type(params), 2)
+  end
   params = copy(params)
   local backwards = params.ending_before ~= nil
   local items, place, more = {}, 0, true
