@@ -127,8 +127,8 @@ describe("a transport of the program's", function()
   end)
 
   it("is not called within a callback, whose step raises", function()
-    local carried, within, client = 0, nil, nil
-    client = client_of(function()
+    local carried, within = 0, nil
+    local client = client_of(function()
       carried = carried + 1
       return { status = 200, body = RECORD }
     end)
@@ -139,6 +139,19 @@ describe("a transport of the program's", function()
     client:step()
     assert.same({ 1, false, 2 }, { within[1], within[2], carried })
     assert.equal(1, within[#within])
+  end)
+
+  it("is not called any more once on_done has closed the client, and that step does not raise", function()
+    local client, outcomes = client_of(function() return { status = 200, body = RECORD } end), {}
+    for i = 1, 3 do
+      client:start("report_payment", PAYMENT, { on_done = function(record, err)
+        outcomes[i] = record and record.id or err.outcome
+        client:close()
+      end })
+    end
+    assert.equal(0, client:step())
+    assert.same({ "pr_1", "not_sent", "not_sent" }, outcomes)
+    assert.error_matches(function() client:step() end, "the client is closed")
   end)
 
   it("may lose the answer: the same key finds out", function()

@@ -271,13 +271,20 @@ static int client_advance(lua_State *L) {
   return 1;
 }
 
-/* Lua: client:step([seconds]) -> number of calls. For the host. It raises within a callback, and
- * what a callback has raised, once, even if that was within close(). */
+/* Lua: client:step([seconds[, carried]]) -> number of calls. For the host. It raises within a
+ * callback, and what a callback has raised, once, even if that was within close(). `carried`: the
+ * step has begun already, by giving calls to the user's transport, and a callback may have closed
+ * the client since. */
 static int client_step(lua_State *L) {
   const struct client *client = check_client(L, 1);
+  bool carried = lua_toboolean(L, 3) != 0;
   lua_settop(L, 2);
   if (client->closed)
     lua_callback_raise(L, 1);
+  if (client->released && carried) {
+    lua_pushinteger(L, 0);
+    return 1;
+  }
   engine_check_idle(L, lua_check_open_client(L, 1));
   step(L, client);
   lua_callback_raise(L, 1);

@@ -99,15 +99,17 @@ local function delivered(succeeded, response, message)
   return nil, "the transport raised: " .. tostring(response)
 end
 
---- Asks the user's transport to carry a call, or whatever is ready. The transport may yield. `beyond`: even if
--- max_in_flight is reached, for a caller that has no way to wait for the others.
+--- Asks the user's transport to carry a call, or whatever is ready, and returns whether there was any. The transport
+-- may yield. `beyond`: even if max_in_flight is reached, for a caller that has no way to wait for the others.
 local function carry(self, only, beyond)
-  if not self.transport then return end
+  if not self.transport then return false end
   local call, request = self.core:take(only, beyond)
+  local carried = call ~= nil
   while call do
     self.core:deliver(call, delivered(protected(self.transport, request)))
     call, request = self.core:take(only, beyond)
   end
+  return carried
 end
 
 local function pause(self)
@@ -326,8 +328,7 @@ end
 ---@return integer unfinished how many calls are not done, or have an on_done that is due
 function Client:step(seconds)
   check_self(self, "step")
-  carry(self)
-  return self.core:step(seconds)
+  return self.core:step(seconds, carry(self))
 end
 
 --- The descriptor to wait on in an event loop: it is readable when there is work for step. With `events` and `timeout`

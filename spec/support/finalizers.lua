@@ -55,13 +55,14 @@ local function make_clients()
     empty(options, "")
     collectgarbage()
     collectgarbage()
-    local others = {}
+    local others = {} -- in the place of what was collected
     for i = 1, 200 do others[i] = ("%04d"):format(i) .. ("x"):rep(lengths[i % 2 + 1] - 4) end
-    return real(name)
+    return real(name), others
   end)
   for i = 1, 20 do
-    options = { api_key = samples.KEY .. ("k"):rep(50), api_base = "https://h" .. i .. "." .. ("y"):rep(40) .. ".example" }
-    local shown = "payment_records.client (" .. options.api_base .. ")"
+    local base = "https://h" .. i .. "." .. ("y"):rep(40) .. ".example"
+    options = { api_key = samples.KEY .. ("k"):rep(50), api_base = base }
+    local shown = "payment_records.client (" .. base .. ")"
     local client = core.new(options)
     if tostring(client) ~= shown then wrong = wrong + 1 end
     client:close()
