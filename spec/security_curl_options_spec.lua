@@ -14,6 +14,7 @@ local ALWAYS = {
   PREREQDATA = "set", OPENSOCKETFUNCTION = "set", ERRORBUFFER = "set", PRIVATE = "set",
   -- safety
   FOLLOWLOCATION = "0", SSL_VERIFYPEER = "1", SSL_VERIFYHOST = "2", SSLVERSION = "6", NETRC = "0", NOPROXY = "",
+  SSL_SESSIONID_CACHE = "0",
   -- the connection; SSLVERSION 6 is TLS 1.2, HTTP_VERSION 4 is HTTP/2 over TLS
   NOSIGNAL = "1", TCP_KEEPALIVE = "1", MAXAGE_CONN = "60", MAXLIFETIME_CONN = "600", HTTP_VERSION = "4",
   -- the request

@@ -86,6 +86,9 @@ static bool set_safety(CURL *easy, const struct transport_options *options) {
   failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
   failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  /* A session that is resumed is not verified anew; and libcurl 7.88 frees one twice when memory is
+   * short. */
+  failed |= curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   failed |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
   failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");

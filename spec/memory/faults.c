@@ -15,7 +15,6 @@ void *real_calloc(size_t number, size_t size) __asm__("__real_calloc");
 void *real_realloc(void *block, size_t size) __asm__("__real_realloc");
 char *real_strdup(const char *text) __asm__("__real_strdup");
 void real_free(void *block) __asm__("__real_free");
-CURL *real_easy_init(void) __asm__("__real_curl_easy_init");
 double real_retry_delay(double base, int retry, double fraction,
                         double retry_after) __asm__("__real_retry_delay");
 
@@ -24,7 +23,6 @@ void *wrapped_calloc(size_t number, size_t size) __asm__("__wrap_calloc");
 void *wrapped_realloc(void *block, size_t size) __asm__("__wrap_realloc");
 char *wrapped_strdup(const char *text) __asm__("__wrap_strdup");
 void wrapped_free(void *block) __asm__("__wrap_free");
-CURL *wrapped_easy_init(void) __asm__("__wrap_curl_easy_init");
 double wrapped_retry_delay(double base, int retry, double fraction,
                            double retry_after) __asm__("__wrap_retry_delay");
 
@@ -153,15 +151,6 @@ char *wrapped_strdup(const char *text) {
 
 void wrapped_free(void *block) {
   release(SOURCE_OWN, block);
-}
-
-/* libcurl 7.88.1 frees a TLS session twice when one allocation fails as it is stored. MEMORY_CACHE
- * in the environment keeps the cache, to see whether it still does. */
-CURL *wrapped_easy_init(void) {
-  CURL *easy = real_easy_init();
-  if (easy && !getenv("MEMORY_CACHE"))
-    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-  return easy;
 }
 
 /* A hundredth of the time between attempts: there are many thousands. */

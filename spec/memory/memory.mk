@@ -11,7 +11,7 @@ OTHER_H += $(MEMORY_HEADERS)
 CPPCHECK += spec/memory
 
 # What of libc and of the module is called by way of the program: see faults.c and server.c.
-MEMORY_WRAPPED = malloc calloc realloc strdup free epoll_wait curl_easy_init retry_delay
+MEMORY_WRAPPED = malloc calloc realloc strdup free epoll_wait retry_delay
 MEMORY_LIBS = $(call pkg,--libs,$(LUA),$(LUA_PACKAGE)) $(CURL_LIBS) $(call pkg,--libs,libssl,libssl-dev)
 
 $(BUILD)/sweep: $(MEMORY_SOURCES) $(MEMORY_HEADERS) $(OBJECTS)
