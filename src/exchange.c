@@ -92,16 +92,23 @@ static bool set_safety(CURL *easy, const struct transport_options *options) {
   failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
   failed |= curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
   failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-  if (options->ca_file)
-    failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
   if (options->unix_socket)
     failed |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
   return failed == 0;
 }
 
-/* With a ca_file nothing else is trusted: the system's directory would come on top of it. */
-static bool set_trust(CURL *easy, const struct transport_options *options) {
-  return !options->ca_file || curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+/* With a ca_file nothing else is trusted: the system's directory would come on top of it. A libcurl
+ * whose TLS knows no directories says so, and reads none. */
+static bool set_ca_file(CURL *easy, const char *ca_file) {
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  return (code == CURLE_OK || code == CURLE_NOT_BUILT_IN) &&
+         curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK;
+}
+
+static bool set_trust(CURL *easy, const struct transport_options *options, bool directory_alone) {
+  if (options->ca_file)
+    return set_ca_file(easy, options->ca_file);
+  return !directory_alone || curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) == CURLE_OK;
 }
 
 static bool set_connection(CURL *easy, const struct transport_options *options) {
@@ -121,15 +128,23 @@ static bool set_connection(CURL *easy, const struct transport_options *options) 
   return failed == 0;
 }
 
-struct exchange *exchange_new(const struct transport_options *options) {
+static CURL *new_easy(struct exchange *exchange, const struct transport_options *options) {
+  CURL *easy = curl_easy_init();
+  if (easy && set_callbacks(easy, exchange) && set_safety(easy, options) &&
+      set_trust(easy, options, exchange->directory_alone) && set_connection(easy, options))
+    return easy;
+  curl_easy_cleanup(easy);
+  return NULL;
+}
+
+struct exchange *exchange_new(const struct transport_options *options, bool directory_alone) {
   struct exchange *exchange = calloc(1, sizeof *exchange);
   if (!exchange)
     return NULL;
   exchange->plain_proxy = options->plain && options->proxy;
-  exchange->easy = curl_easy_init();
-  CURL *easy = exchange->easy;
-  if (easy && set_callbacks(easy, exchange) && set_safety(easy, options) &&
-      set_trust(easy, options) && set_connection(easy, options))
+  exchange->directory_alone = directory_alone;
+  exchange->easy = new_easy(exchange, options);
+  if (exchange->easy)
     return exchange;
   exchange_free(exchange);
   return NULL;
@@ -203,6 +218,19 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   return failed == 0 && set_url(exchange, request->url) &&
          set_headers(exchange, request->headers) && set_body(easy, request);
+}
+
+/* Another handle, since not every libcurl goes back to its defaults. */
+bool exchange_widen(struct exchange *exchange, const struct transport_options *options) {
+  struct request rest = *exchange->request;
+  double spent = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_TOTAL_TIME, &spent);
+  rest.timeout -= spent;
+  rest.connect_timeout -= spent;
+  exchange->directory_alone = false;
+  curl_easy_cleanup(exchange->easy);
+  exchange->easy = new_easy(exchange, options);
+  return exchange->easy && exchange_prepare(exchange, &rest, exchange->owner);
 }
 
 /* libcurl counts the bytes that left; on_send() tells the request's from those of a proxy's tunnel.

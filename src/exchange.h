@@ -11,11 +11,15 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { EXCHANGE_MOST_HEADERS = 16 };
+enum {
+  EXCHANGE_MOST_HEADERS = 16,
+  RESTORING_LIBCURL = 0x081500 /* 8.21.0: a CAINFO or CAPATH of NULL is its default again */
+};
 
 struct exchange {
   struct ring_link link; /* in one of the transport's rings */
   CURL *easy;
+  const struct request *request;
   void *owner;
   struct curl_slist header_nodes[EXCHANGE_MOST_HEADERS]; /* point into the request's headers */
   struct headers headers;
@@ -23,19 +27,27 @@ struct exchange {
   size_t max_response_bytes;
   unsigned sends; /* times that libcurl had a connection and began to send */
   bool in_flight, too_large;
-  bool plain_proxy; /* of http://, which wants another request target */
-  bool abandoned;   /* the process was forked: the handle is the parent's */
+  bool plain_proxy;     /* of http://, which wants another request target */
+  bool directory_alone; /* what it trusts: see exchange_new() */
+  bool abandoned;       /* the process was forked: the handle is the parent's */
   CURLcode code;
   char detail[CURL_ERROR_SIZE];
 };
 
-/* With the options set that are the same for every request. NULL when memory is short. */
-struct exchange *exchange_new(const struct transport_options *options);
+/* With the options set that are the same for every request. It trusts the ca_file; without one,
+ * what libcurl trusts by itself, or of that the system's directory alone. NULL when memory is
+ * short. */
+struct exchange *exchange_new(const struct transport_options *options, bool directory_alone);
 void exchange_free(struct exchange *exchange);
 
 /* Forgets the last request and takes the next. False when memory is short, or with too many
  * headers. */
 bool exchange_prepare(struct exchange *exchange, const struct request *request, void *owner);
+
+/* Readies an exchange that trusted the directory alone for the same request, in the time that is
+ * left of it, and trusts what libcurl trusts by itself. It must not be in flight. False when memory
+ * is short. */
+bool exchange_widen(struct exchange *exchange, const struct transport_options *options);
 
 #pragma GCC visibility pop
 

@@ -29,6 +29,7 @@ struct transport {
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
   bool raises_sigpipe;
+  bool directory_alone;             /* is trusted at first, see has_directory() */
   bool has_descriptor;              /* that somebody has asked for */
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
@@ -39,10 +40,21 @@ struct transport {
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static const char *library_fault; /* written by init_library() alone */
 
+static bool is_openssl(const curl_version_info_data *info) {
+  return info->ssl_version && strncmp(info->ssl_version, "OpenSSL/", 8) == 0;
+}
+
 /* From 7.87 on, with OpenSSL, libcurl sends with MSG_NOSIGNAL on all paths. */
 static bool can_raise_sigpipe(const curl_version_info_data *info) {
-  bool openssl = info->ssl_version && strncmp(info->ssl_version, "OpenSSL/", 8) == 0;
-  return info->version_num < 0x075700 || !openssl;
+  return info->version_num < 0x075700 || !is_openssl(info);
+}
+
+/* Whether the system's certificates are there twice: in a bundle, which libcurl would read whole
+ * for each connection (with a directory beside it, it caches none of it), and that takes twenty
+ * times what the rest of the handshake does; and in a directory, of which OpenSSL reads the one
+ * file that it needs. */
+static bool has_directory(const curl_version_info_data *info) {
+  return is_openssl(info) && info->version_num < RESTORING_LIBCURL && info->cainfo && info->capath;
 }
 
 static void init_library(void) {
@@ -142,6 +154,8 @@ struct transport *transport_new(const struct transport_options *options) {
   transport->poller = (struct poller){.descriptor = -1, .waker = -1};
   transport->pid = getpid();
   transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
+  transport->directory_alone =
+      !options->ca_file && !options->plain && has_directory(curl_version_info(CURLVERSION_NOW));
   if (keep_options(transport, options) && open_handles(transport))
     return transport;
   transport_free(transport);
@@ -207,7 +221,7 @@ void transport_free(struct transport *transport) {
 static struct exchange *take_idle(struct transport *transport) {
   struct exchange *exchange = ring_first(&transport->idle);
   if (!exchange)
-    return exchange_new(&transport->options);
+    return exchange_new(&transport->options, transport->directory_alone);
   ring_remove(&exchange->link);
   return exchange;
 }
@@ -215,9 +229,24 @@ static struct exchange *take_idle(struct transport *transport) {
 static void end_exchange(struct transport *transport, struct exchange *exchange, CURLcode code) {
   exchange->code = code;
   exchange->in_flight = false;
+  /* The directory is not enough when the bundle, too, was asked, and it got a connection. */
+  if (!exchange->directory_alone && exchange->sends > 0)
+    transport->directory_alone = false;
   curl_multi_remove_handle(transport->multi, exchange->easy);
   ring_remove(&exchange->link);
   ring_insert(&transport->finished, &exchange->link);
+}
+
+/* The directory vouches for no more than libcurl does by itself. What it refuses, libcurl decides,
+ * on another connection: so a certificate is taken or refused as if there were no directory. Not
+ * when libcurl had sent the request before, on a connection that broke: that must not be forgotten.
+ */
+static bool ask_again(struct transport *transport, struct exchange *exchange, CURLcode code) {
+  if (code != CURLE_PEER_FAILED_VERIFICATION || !exchange->directory_alone || exchange->sends > 0)
+    return false;
+  curl_multi_remove_handle(transport->multi, exchange->easy);
+  return exchange_widen(exchange, &transport->options) &&
+         curl_multi_add_handle(transport->multi, exchange->easy) == CURLM_OK;
 }
 
 static void collect_finished(struct transport *transport) {
@@ -225,8 +254,10 @@ static void collect_finished(struct transport *transport) {
   for (CURLMsg *message;
        transport->multi && (message = curl_multi_info_read(transport->multi, &left)) != NULL;) {
     struct exchange *exchange = NULL;
+    CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-    end_exchange(transport, exchange, message->data.result);
+    if (!ask_again(transport, exchange, code))
+      end_exchange(transport, exchange, code);
   }
 }
 
@@ -285,6 +316,7 @@ struct exchange *transport_start(struct transport *transport, const struct reque
     exchange_free(exchange);
     return NULL;
   }
+  exchange->request = request;
   exchange->in_flight = true;
   ring_insert(&transport->in_flight, &exchange->link);
   sigpipe_block(&guard, transport->raises_sigpipe);

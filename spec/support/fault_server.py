@@ -31,6 +31,7 @@ Fields of tls
   version         "1.0" to "1.3": this one alone
   ciphers         in OpenSSL's words
   ask             "optional" or "required": ask the client for a certificate
+  delay           seconds before it is spoken
 
 Fields of a step, which combine
   when            "accept": act on a new connection, read nothing; "headers": do not wait for the
@@ -178,6 +179,7 @@ class Connection:
             self.sock.sendall(to_bytes(tls.get("reply", "")) + begin_handshake(tls, hello))
             return self.finish(tls["fault"])
         if tls:
+            time.sleep(tls.get("delay", 0))
             self.sock = self.server.tls_context(tls).wrap_socket(self.sock, server_side=True)
         return True
 
