@@ -100,7 +100,8 @@ static bool set_safety(CURL *easy, const struct transport_options *options) {
 /* With a ca_file nothing else is trusted: the system's directory would come on top of it. A libcurl
  * whose TLS knows no directories says so, and reads none. */
 static bool set_ca_file(CURL *easy, const char *ca_file) {
-  CURLcode code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  bool restores = curl_version_info(CURLVERSION_NOW)->version_num >= RESTORING_LIBCURL;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_CAPATH, restores ? "/dev/null" : NULL);
   return (code == CURLE_OK || code == CURLE_NOT_BUILT_IN) &&
          curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK;
 }

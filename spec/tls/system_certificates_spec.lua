@@ -169,6 +169,18 @@ describe("the system's certificates", function()
       assert.same({ "not_sent 60", "pr_1", "pr_1" }, results)
       assert.equal(3, #server:connections())
     end)
+
+    it("count for nothing beside a ca_file: " .. variables, function()
+      local server = servers.start { tls = true }
+      local system = { bundle = bundle_of(CA), directory = directory_of(CA) }
+      for _, more in ipairs { variables, "" } do
+        local ends = run(server, system, { client = { ca_file = OTHER } }, more)
+        assert.truthy(ends[1]:find "^not_sent 60 ", ends[1])
+        assert.same({ "pr_1" }, run(server, { bundle = bundle_of(OTHER), directory = directory_of(OTHER) },
+          { client = { ca_file = CA } }, more))
+      end
+      assert.same({ 2, 4 }, { #server:requests(), #server:connections() })
+    end)
   end
 
   it("verify each connection: what was trusted before does not count", function()
