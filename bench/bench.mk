@@ -4,7 +4,7 @@
 BENCH = $(BUILD)/bench
 BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA)
 
-$(BENCH)/bare $(BENCH)/bare_multi: bench/bare.h
+$(BENCH)/bare $(BENCH)/bare_multi $(BENCH)/connect: bench/bare.h
 $(BENCH)/%: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $(CURL_LIBS)
@@ -24,6 +24,15 @@ bench-own-print bench-own-keep bench-own-compare: bench-own-%: $(CORE)
 
 bench-queue: $(CORE)
 	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_queue
+
+# The client is told of other certificates for the system's by what is preloaded.
+$(BENCH)/system_libcurl.so: spec/tls/system_libcurl.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -fvisibility=default -shared -o $@ $< -Wl,--no-as-needed $(CURL_LIBS) -ldl
+
+.PHONY: bench-connect
+bench-connect: $(CORE) $(BENCH)/connect $(BENCH)/system_libcurl.so
+	@$(BENCH_ENVIRONMENT) SERVER=closing bench/with_server bench/run_connect
 
 # nginx runs LuaJIT, whatever LUA is.
 ifeq ($(LUA),luajit)
