@@ -291,7 +291,7 @@ static void tell_events(struct transport *transport, double seconds, double end)
                  (events[i].failed ? CURL_CSELECT_ERR : 0);
       act(transport, events[i].socket, what);
     }
-  } while (count == MOST_EVENTS && clock_seconds() < end);
+  } while (transport->multi && count == MOST_EVENTS && clock_seconds() < end);
 }
 
 /* False when it is not time yet. */
