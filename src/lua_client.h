@@ -91,8 +91,9 @@ struct client {
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
   size_t raised; /* errors of callbacks that no step has raised yet */
   bool in_on_attempt;
-  bool wire_first; /* the step before had no time left to look at the wire */
-  bool closed;     /* for the user; what it holds is released when it is not busy */
+  bool wire_first;  /* the step before had no time left to look at the wire */
+  bool out_of_time; /* the step before used all that it was given */
+  bool closed;      /* for the user; what it holds is released when it is not busy */
   bool released;
 };
 

@@ -359,10 +359,8 @@ static bool use_wire(lua_State *L, int client_index, double seconds, double end)
 /* What is there already comes first: so much makes room for the calls that are ready. When to start
  * those took all the time, the wire is left to the next step, which then looks at it first: answers
  * must not wait until all calls have been started. */
-bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
+static bool take_step(lua_State *L, int client_index, double seconds, double end) {
   struct client *client = client_at(L, client_index);
-  engine_notice_fork(client);
-  double end = clock_seconds() + budget;
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end))
     return false;
   if (client->wire_first) {
@@ -375,10 +373,19 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
   return client->wire_first || use_wire(L, client_index, seconds, end);
 }
 
+bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
+  struct client *client = client_at(L, client_index);
+  engine_notice_fork(client);
+  double end = clock_seconds() + budget;
+  bool taken = take_step(L, client_index, seconds, end);
+  client->out_of_time = clock_seconds() >= end;
+  return taken;
+}
+
 bool engine_start_now(lua_State *L, int client_index, struct call *call) {
   const struct client *client = call->client;
-  if (!client->transport || !has_room(client) || ring_first(&client->ready) != call ||
-      start_attempt(L, client_index, call))
+  if (!client->transport || client->out_of_time || !has_room(client) ||
+      ring_first(&client->ready) != call || start_attempt(L, client_index, call))
     return true;
   engine_drop(L, client_index, call);
   return false;
