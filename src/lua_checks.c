@@ -37,7 +37,7 @@ static bool is_text(const struct walk *walk) {
 
 /* An empty string clears a field, and a field that must be there cannot be cleared. */
 static bool check_string(struct walk *walk, const struct param *param) {
-  bool null = !is_text(walk) && walk_is_null(walk, -1);
+  bool null = (walk->null || !is_text(walk)) && walk_is_null(walk, -1); /* it may be a string */
   if (!null && !is_text(walk))
     return walk_expected(walk, param_expectation(param->type));
   if ((param->flags & PARAM_REQUIRED) && (null || lua_rawlen(walk->L, -1) == 0))
