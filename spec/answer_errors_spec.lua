@@ -252,8 +252,8 @@ describe("on_attempt", function()
     local events = {}
     local client = client_with({ BUSY, "reset", GOOD }, function(event) events[#events + 1] = event end)
     local params = samples.full.report_payment_attempt_failed()
-    assert(client:report_payment_attempt_failed(samples.ID, params, { idempotency_key = "order-7" }))
-    local path = "/v1/payment_records/" .. samples.ID .. "/report_payment_attempt_failed"
+    assert(client:report_payment_attempt_failed("pr_1", params, { idempotency_key = "order-7" }))
+    local path = "/v1/payment_records/pr_1/report_payment_attempt_failed"
     for i, event in ipairs(events) do
       assert.is_true(event.elapsed >= 0)
       assert.equal(i < 3, event.wait ~= nil)

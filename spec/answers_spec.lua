@@ -189,6 +189,99 @@ describe("an answer of success that cannot be used", function()
     for i = 2, 3 do assert.same(requests[1], requests[i]) end
   end)
 
+  describe("because it belongs to another request", function()
+    local OTHER = '{"id":"pr_other","object":"%s"}'
+    local LONGER, SHORTER = ID .. "x", ID:sub(1, -2)
+
+    -- What a call becomes that is answered with `body` first, and then with what it asks for.
+    local function put_right(call, body, headers)
+      local object = call.name:find "attempt_record$" and "payment_attempt_record" or "payment_record"
+      local client, requests = samples.scripted({
+        { status = 200, headers = headers or {}, body = body:format(object) },
+        { status = 200, headers = {}, body = ('{"id":"%s","object":"%s"}'):format(call.id or "pr_new", object) },
+      }, { sleep = function() end })
+      local options = call.method == "POST" and { idempotency_key = "order-7" } or nil
+      local record, err = client[call.name](client, samples.arguments(call, samples.full[call.name](), options))
+      return record, err, requests
+    end
+
+    for _, call in ipairs(samples.calls) do
+      if call.id then
+        it(call.name .. " is made again, the same, until it has its own record", function()
+          for _, id in ipairs { "pr_other", LONGER, SHORTER } do
+            local record, err, requests = put_right(call, (OTHER:gsub("pr_other", id)))
+            assert.is_nil(err)
+            assert.equal(ID, record.id)
+            assert.equal(2, #requests)
+            assert.same(requests[1], requests[2])
+          end
+        end)
+      end
+
+      if call.method == "POST" then
+        it(call.name .. " is made again when the idempotency key is another", function()
+          local mine = ('{"id":"%s","object":"%%s"}'):format(call.id or "pr_new")
+          for _, key in ipairs { "order-8", "order-77", "order-", "ORDER-7" } do
+            local record, err, requests = put_right(call, mine, { ["idempotency-key"] = key })
+            assert.is_nil(err)
+            assert.truthy(record)
+            assert.same({ 2, requests[1] }, { #requests, requests[2] })
+          end
+        end)
+      end
+    end
+
+    it("leaves a write unknown, and a GET not", function()
+      local body = OTHER:format "payment_record"
+      local record, err = answered({ body = body }, nil, "report_payment_attempt_failed", ID, { failed_at = 1 })
+      assert.is_nil(record)
+      assert.same({ "response_error", "unknown", true, 200 }, { err.type, err.outcome, err.retryable, err.status })
+      assert.equal(body, err.body)
+      record, err = answered({ body = body }, nil, "retrieve_payment_record", ID)
+      assert.is_nil(record)
+      assert.same({ "response_error", "rejected", true, 200 }, { err.type, err.outcome, err.retryable, err.status })
+    end)
+
+    it("also when it is a refusal, and says: not again", function()
+      local refusal = { status = 402, body = '{"error":{"type":"card_error","code":"card_declined","message":"No."}}',
+        headers = { ["Request-Id"] = "req_1", ["Idempotency-Key"] = "order-8", ["Stripe-Should-Retry"] = "false" } }
+      local err = select(2, answered(refusal))
+      assert.same({ "unknown", true, 402 }, { err.outcome, err.retryable, err.status })
+      assert.is_nil(err.code)
+      local client, requests = samples.scripted({ refusal, { status = 200, headers = {}, body = whole } },
+        { sleep = function() end })
+      assert.equal(ID, client:report_payment(samples.reference(), { idempotency_key = "order-7" }).id)
+      assert.same({ 2, requests[1] }, { #requests, requests[2] })
+      refusal.headers["Idempotency-Key"] = "order-7"
+      err = select(2, answered(refusal))
+      assert.same({ "rejected", false, "card_declined" }, { err.outcome, err.retryable, err.code })
+    end)
+
+    it("and not because the answer repeats our own key, or a GET is answered with one", function()
+      assert.equal(ID, (answered { body = whole, headers = { ["IDEMPOTENCY-KEY"] = " order-7 " } }).id)
+      assert.equal(ID, (answered({ body = whole, headers = { ["Idempotency-Key"] = "x" } }, nil,
+        "retrieve_payment_record", ID)).id)
+    end)
+
+    it("but for stripe-mock, which makes up the id of the record that a report is on", function()
+      local function reported(headers)
+        local answer = { body = '{"id":"obj_1","object":"payment_record"}', headers = headers }
+        return (answered(answer, nil, "report_payment_attempt_failed", ID, { failed_at = 1 }) or {}).id
+      end
+      local mock = { ["Stripe-Mock-Version"] = "0.203.0" }
+      assert.equal("obj_1", reported(mock))
+      assert.is_nil(reported {})
+      mock["Idempotency-Key"] = "another"
+      assert.is_nil(reported(mock))
+    end)
+
+    it("is nothing that the elements of a list can be told by", function()
+      local list = answered({ body = '{"object":"list","data":[{"id":"par_9","payment_record":"pr_other"}]}' }, nil,
+        "list_payment_attempt_records", { payment_record = "pr_1" })
+      assert.equal("par_9", list.data[1].id)
+    end)
+  end)
+
   it("of a list, is one without data", function()
     local bodies = { "{}", "[]", '{"object":"list"}', '{"object":"list","data":null}', '{"object":"list","data":"x"}',
       '{"data":[]}', '{"object":"payment_record","id":"pr_1","data":[]}' }

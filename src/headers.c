@@ -75,6 +75,16 @@ static void read_request_id(struct headers *headers, const char *value, size_t l
   headers->request_id_length = length;
 }
 
+static void read_idempotency_key(struct headers *headers, const char *value, size_t length) {
+  headers->idempotency_key = (size_t)(value - headers->lines.data);
+  headers->idempotency_key_length = length;
+}
+
+static void read_mock_version(struct headers *headers, const char *value, size_t length) {
+  (void)value, (void)length;
+  headers->from_mock = true;
+}
+
 #define NAMED(TEXT) .name = (TEXT), .length = sizeof(TEXT) - 1
 
 static const struct {
@@ -86,6 +96,8 @@ static const struct {
     {NAMED("retry-after"), .read = read_retry_after},
     {NAMED("idempotent-replayed"), .read = read_replayed},
     {NAMED("request-id"), .read = read_request_id},
+    {NAMED("idempotency-key"), .read = read_idempotency_key},
+    {NAMED("stripe-mock-version"), .read = read_mock_version},
 };
 
 void headers_clear(struct headers *headers) {
@@ -93,8 +105,9 @@ void headers_clear(struct headers *headers) {
   headers->count = 0;
   headers->should_retry = SHOULD_RETRY_ABSENT;
   headers->retry_after = -1;
-  headers->replayed = false;
+  headers->replayed = headers->from_mock = false;
   headers->request_id = headers->request_id_length = 0;
+  headers->idempotency_key = headers->idempotency_key_length = 0;
 }
 
 void headers_free(struct headers *headers) {

@@ -20,7 +20,9 @@ struct headers {
   enum should_retry should_retry; /* Stripe-Should-Retry; contradicting lines are a conflict */
   double retry_after;             /* seconds; negative: absent, or a date (Stripe sends none) */
   size_t request_id, request_id_length; /* where its value stands in the lines; length 0: absent */
-  bool replayed;                        /* Idempotent-Replayed: true */
+  size_t idempotency_key, idempotency_key_length; /* the same */
+  bool replayed;                                  /* Idempotent-Replayed: true */
+  bool from_mock;                                 /* stripe-mock says that it is who answers */
 };
 
 struct header {

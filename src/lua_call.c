@@ -228,7 +228,7 @@ int lua_call_settle(lua_State *L) {
   luaL_checkstack(L, 20, NULL);
   compat_getstore(L, CLIENT);
   struct attempt_end end = end_of(call, call->answer);
-  lua_record_read(L, STORE, call->endpoint, call->answer, &end);
+  lua_record_read(L, STORE, call, &end);
   struct verdict verdict = retry_decide(&end);
   double wait = wait_before_retry(call, &verdict, call->answer);
   call->attempts = call->earlier_attempts + call->answer->sends;

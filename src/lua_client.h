@@ -57,6 +57,7 @@ struct call {
 
   /* The request: the same bytes for every attempt. */
   struct buffer url, headers;
+  size_t id, id_length;  /* where the record's id stands in the URL; length 0: the call has none */
   struct form form;      /* its body is the request's */
   struct buffer message; /* scratch: a fault's description */
   char idempotency_key[PR_MAX_HEADER_VALUE + 1];

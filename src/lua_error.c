@@ -56,8 +56,9 @@ static void push_message(lua_State *L, const struct answer *answer) {
   else if (answer->status == 0)
     lua_pushliteral(L, "the transport returned a response without a status, a whole number");
   else if (answer->status >= 200 && answer->status <= 299)
-    lua_pushfstring(L, "the answer (status %d) is not the object that was asked for",
-                    (int)answer->status);
+    lua_pushfstring(
+        L, "the answer (status %d) is not the object that was asked for, or another request's",
+        (int)answer->status);
   else if (answer->status >= 300 && answer->status <= 399)
     lua_pushfstring(L, "the server redirects (status %d); redirects are not followed",
                     (int)answer->status);

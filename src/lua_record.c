@@ -156,12 +156,33 @@ static bool is_usable_list(lua_State *L) {
   return right && field_is(L, "object", "list");
 }
 
+static bool equals(const struct buffer *buffer, size_t start, size_t length, const char *text) {
+  return strlen(text) == length && memcmp(buffer->data + start, text, length) == 0;
+}
+
+/* Whether the answer repeats the idempotency key of another request: a proxy or a cache has mixed
+ * them up. */
+static bool is_anothers(const struct call *call) {
+  const struct headers *headers = call->answer->headers;
+  size_t length = headers->idempotency_key_length;
+  return *call->idempotency_key && length > 0 &&
+         !equals(&headers->lines, headers->idempotency_key, length, call->idempotency_key);
+}
+
+/* Whether the record on top is the one that the call names. stripe-mock makes up the id of the
+ * record in its answers to reports: those must do, or nobody could test against it. */
+static bool has_right_id(lua_State *L, const struct call *call) {
+  return has_id(L) && (call->id_length == 0 || call->answer->headers->from_mock ||
+                       equals(&call->url, call->id, call->id_length, field_text(L, "id")));
+}
+
 /* Whether the table on top is what the call asks for. Every field but these may be absent. */
-static bool is_usable(lua_State *L, const struct endpoint *endpoint) {
-  if (strcmp(endpoint->object, "list") == 0)
+static bool is_usable(lua_State *L, const struct call *call) {
+  const char *expected = call->endpoint->object;
+  if (strcmp(expected, "list") == 0)
     return is_usable_list(L);
   const char *object = field_text(L, "object");
-  return has_id(L) && (!object || strcmp(object, endpoint->object) == 0);
+  return has_right_id(L, call) && (!object || strcmp(object, expected) == 0);
 }
 
 /* An answer of another form, {"error": "…", "error_description": "…"}, becomes a table as well. */
@@ -195,9 +216,13 @@ static void read_error(lua_State *L, const struct answer *answer, struct attempt
   end->idempotency_error = field_is(L, "type", "idempotency_error");
 }
 
-void lua_record_read(lua_State *L, int store, const struct endpoint *endpoint,
-                     const struct answer *answer, struct attempt_end *end) {
-  if (answer->fault != FAULT_NONE) {
+void lua_record_read(lua_State *L, int store, const struct call *call, struct attempt_end *end) {
+  const struct answer *answer = call->answer;
+  if (answer->fault == FAULT_NONE && is_anothers(call)) {
+    end->fault = FAULT_BROKEN; /* whatever it says, it says nothing of this call */
+    end->should_retry = SHOULD_RETRY_ABSENT;
+  }
+  if (end->fault != FAULT_NONE) {
     lua_pushnil(L);
     return;
   }
@@ -206,7 +231,7 @@ void lua_record_read(lua_State *L, int store, const struct endpoint *endpoint,
     read_error(L, answer, end);
     return;
   }
-  end->usable = lua_istable(L, -1) && is_usable(L, endpoint);
+  end->usable = lua_istable(L, -1) && is_usable(L, call);
   if (end->usable)
     return;
   lua_pop(L, 1);

@@ -104,7 +104,9 @@ static void write_url(lua_State *L, const struct arguments *arguments, struct ca
   buffer_append(&call->url, options->api_base.data, base);
   if (place) {
     buffer_append(&call->url, path, (size_t)(place - path));
+    call->id = call->url.length;
     buffer_append_text(&call->url, lua_tostring(L, arguments->id));
+    call->id_length = call->url.length - call->id;
     path = place + strlen("{id}");
   }
   buffer_append_text(&call->url, path);

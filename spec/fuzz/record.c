@@ -10,10 +10,12 @@
 
 #include <string.h>
 
+#define ID "pr_1" /* that the call names, if it names one */
 #define AUTHORIZATION "Authorization: Bearer sk_test_canary01" /* the key of oracle.lua */
 
 struct unit {
   struct answer answer;
+  bool anothers; /* it has the idempotency key of another request */
   const struct endpoint *endpoint;
 };
 
@@ -89,8 +91,9 @@ static bool is_asked_for(lua_State *L, int index, const struct endpoint *endpoin
     return false;
   if (strcmp(endpoint->object, "list") == 0)
     return is_list(L, index);
-  const char *object = text_field(L, index, "object");
-  return has_id(L, index) && (!object || strcmp(object, endpoint->object) == 0);
+  const char *object = text_field(L, index, "object"), *id = text_field(L, index, "id");
+  bool right = !endpoint_id_place(endpoint) || (id && strcmp(id, ID) == 0);
+  return right && has_id(L, index) && (!object || strcmp(object, endpoint->object) == 0);
 }
 
 /* However the body reads: what is an integer, and can be told from its neighbours, is one in Lua.
@@ -149,13 +152,20 @@ static int read_answer(lua_State *L) {
   const struct unit *unit = lua_touserdata(L, UNIT);
   const struct answer *answer = &unit->answer;
   const struct endpoint *endpoint = unit->endpoint;
-  struct call call = {.endpoint = endpoint, .attempts = 1, .idempotency_key = "order-7"};
+  static char id[] = ID;
+  struct call call = {.endpoint = endpoint,
+                      .answer = answer,
+                      .url = {.data = id, .length = strlen(ID)},
+                      .id_length = endpoint_id_place(endpoint) ? strlen(ID) : 0,
+                      .attempts = 1,
+                      .idempotency_key = "order-7"};
   struct attempt_end end = {.post = endpoint_is_post(endpoint), .sent = true};
   end.status = answer->status;
-  lua_record_read(L, STORE, endpoint, answer, &end);
+  lua_record_read(L, STORE, &call, &end);
   CHECK(lua_gettop(L) == RESULT, "%d values on the stack", lua_gettop(L));
   CHECK(!end.usable || is_success(answer), "status %ld is a success", answer->status);
-  if (is_success(answer))
+  CHECK(!unit->anothers || !(end.usable || end.from_stripe), "another request's answer was taken");
+  if (is_success(answer) && !unit->anothers)
     check_success(L, answer, endpoint, end.usable);
   if (end.usable)
     return 0;
@@ -183,8 +193,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   headers_clear(&headers);
   if (choice & 0x40)
     headers_receive(&headers, "Request-Id: req_1", 17);
+  bool anothers = choice & 0x80;
+  if (anothers)
+    headers_receive(&headers, "Idempotency-Key: order-8", 24);
   answer.body = take_rest(&input, &answer.body_length);
-  struct unit unit = {answer, &endpoints[choice % calls]};
+  struct unit unit = {answer, anothers, &endpoints[choice % calls]};
   lua_pushcfunction(L, read_answer);
   lua_pushlightuserdata(L, &unit);
   lua_getfield(L, LUA_REGISTRYINDEX, "fuzz.store");

@@ -18,6 +18,7 @@ struct entry {
   bool seen, applied;
   char key[PR_MAX_HEADER_VALUE + 1]; /* the idempotency key it came with */
   struct buffer body;
+  char record[96];
 };
 
 static struct input input;
@@ -32,7 +33,7 @@ struct reply {
   enum { KEEPS, CLOSES, CUTS, DIES } then; /* CLOSES says so in the answer, DIES does not */
 };
 
-#define RECORD "{\"id\":\"pr_1\",\"object\":\"payment_record\",\"amount\":{\"value\":1000}}"
+#define RECORD NULL /* that of the payment, or the one that is asked for */
 #define REFUSAL(TYPE) "{\"error\":{\"type\":\"" TYPE "\",\"message\":\"no\"}}"
 
 static const struct reply replies[] = {
@@ -62,14 +63,21 @@ static const struct reply replies[] = {
 
 static const struct reply replay = {200, "Idempotent-Replayed: true\r\n", RECORD, true, KEEPS};
 
+static const char *record_of(struct entry *entry) {
+  snprintf(entry->record, sizeof entry->record,
+           "{\"id\":\"ref-%d\",\"object\":\"payment_record\",\"amount\":{\"value\":1000}}",
+           (int)(entry - ledger));
+  return entry->record;
+}
+
 /* What says that nothing was done is no answer to a request that was done before. */
-static struct reply choose_reply(const struct entry *entry, bool post) {
+static struct reply choose_reply(struct entry *entry, bool post) {
   struct reply reply = replies[take_byte(&input) % (sizeof replies / sizeof *replies)];
   bool refuses = reply.status >= 400 && reply.status <= 404 && reply.status != 401;
   if (post && entry->applied && refuses)
-    return replay;
-  if (!post && reply.status == 200)
-    reply.body = RECORD;
+    reply = replay;
+  if (!reply.body || (!post && reply.status == 200))
+    reply.body = record_of(entry);
   return reply;
 }
 

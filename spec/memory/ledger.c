@@ -138,8 +138,7 @@ static const char *text_field(lua_State *L, int index, const char *name) {
 
 static void check_record(lua_State *L, const struct entry *entry) {
   const char *id = text_field(L, 2, "id");
-  bool right = strcmp(text_field(L, 2, "object"), "list") == 0 ||
-               (strncmp(id, "pr_", 3) == 0 && strcmp(id + 3, entry->key) == 0);
+  bool right = strcmp(text_field(L, 2, "object"), "list") == 0 || strcmp(id, entry->key) == 0;
   if (!right)
     complain(entry->key, "gave the record of another call: ", id);
 }

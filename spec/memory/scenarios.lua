@@ -294,7 +294,7 @@ local OTHER_CALLS = {
 for name, params in pairs(OTHER_CALLS) do
   client_scenario(name, { "200-a" }, function(state)
     memory.begin "200-a"
-    memory.finish("200-a", state.client[name](state.client, "pr_1", params, state.options["200-a"]))
+    memory.finish("200-a", state.client[name](state.client, "200-a", params, state.options["200-a"]))
   end)
 end
 client_scenario("retrieve", { "200-a" }, function(state)

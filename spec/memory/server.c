@@ -117,7 +117,7 @@ static const struct answer *choose(const char *key, unsigned turn) {
 static size_t write_record(char *out, size_t size, const char *id, const char *text) {
   int length = snprintf(
       out, size,
-      "{\"id\":\"pr_%s\",\"object\":\"%s\",\"amount\":{\"currency\":\"usd\",\"value\":1000},"
+      "{\"id\":\"%s\",\"object\":\"%s\",\"amount\":{\"currency\":\"usd\",\"value\":1000},"
       "\"amount_canceled\":{\"currency\":\"usd\",\"value\":0},\"created\":1730253453,"
       "\"customer_details\":{\"customer\":null,\"email\":\"a@example.com\",\"name\":null},"
       "\"customer_presence\":\"on_session\",\"description\":\"%s\",\"latest_payment_attempt_"

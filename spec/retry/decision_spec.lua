@@ -111,7 +111,7 @@ describe("the retry decision", function()
   it("is the model's for every end without an answer", function()
     local comparison = new_comparison()
     local function check(cause, code, sent)
-      for _, status in ipairs { 0, 200, 400, 429, 500 } do -- that was on its way
+      for _, status in ipairs { 0, 101, 200, 400, 429, 500 } do -- that was on its way
         local attempt = { cause = cause, code = code, sent = sent, status = status }
         with_all_heads(attempt, function(_, head)
           with_all_flags(attempt, function() comparison:check(attempt, head) end)
@@ -172,7 +172,7 @@ end)
 describe("a call", function()
   local LOST, LIMITED = { code = 56, sent = true, status = 0 }, { code = 0, status = 429, stripe = true }
 
-  local function response(attempt)
+  local function response(attempt, id)
     if attempt.code ~= 0 then return nil, "lost" end
     local problem = attempt.problem
     local error = { message = "No.", code = problem ~= "idempotency_error" and problem or nil,
@@ -180,7 +180,7 @@ describe("a call", function()
     local headers = { ["Idempotent-Replayed"] = attempt.replayed and "true" or nil }
     headers["Stripe-Should-Retry"] = attempt.should_retry and attempt.should_retry[1] and attempt.should_retry
     return { status = attempt.status, headers = headers,
-      body = attempt.usable and '{"object":"payment_record","id":"pr_1"}' or cjson.encode { error = error } }
+      body = attempt.usable and ('{"object":"payment_record","id":"%s"}'):format(id) or cjson.encode { error = error } }
   end
 
   -- A client whose calls have these ends of their attempts, by the number in their path; the waits go to `waits`.
@@ -189,7 +189,8 @@ describe("a call", function()
       max_retries = max_retries,
       on_attempt = function(event) waits[tonumber(event.path:match "/pr_(%d+)")] = event.wait end,
       transport = function(request)
-        return response(table.remove(ends[tonumber(request.path:match "/pr_(%d+)")], 1))
+        local id, number = request.path:match "/(pr_(%d+))"
+        return response(table.remove(ends[tonumber(number)], 1), id)
       end,
     })
   end

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 RECORD = {
     "id": "pr_1",
@@ -12,6 +13,12 @@ RECORD = {
     "livemode": False,
     "metadata": {},
 }
+
+
+def with_record(step, path):
+    """The step; where it has no body, that is the record whose id is in the path."""
+    found = re.search(r"/v1/payment_(?:attempt_)?records/(?!report_payment\b)([^/?]+)", path)
+    return {"body": json.dumps({**RECORD, "id": found[1]}), **step} if found else step
 
 
 def header_lines(headers):

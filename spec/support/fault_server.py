@@ -4,9 +4,9 @@
 
 It listens once for each SCRIPT. SCRIPT is a JSON file: {"steps": [...], and the options below}. Each
 request takes the next step; the last one repeats; without steps every request is answered with a
-payment record. When SCRIPT is replaced by another file, its steps begin from there, and a listener
-that was refusing or full begins to accept; the other options stay as they were. READY is written,
-as JSON, once all can be reached. It runs until it is killed.
+payment record, the one that its path names. When SCRIPT is replaced by another file, its steps begin
+from there, and a listener that was refusing or full begins to accept; the other options stay as they
+were. READY is written, as JSON, once all can be reached. It runs until it is killed.
 
 LOG gets JSON lines, always before the answer to what they tell of. Their "event" is "connection"
 (accepted), "request" (read: with its key, and the hash of its body), "effect" (a payment was
@@ -75,7 +75,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-from answers import answer_parts, ending, endless_answer, to_bytes
+from answers import answer_parts, ending, endless_answer, to_bytes, with_record
 from ledger import Ledger, body_hash
 from proxy import join
 
@@ -208,7 +208,7 @@ class Connection:
         """The step, with what the ledger answers where the step says nothing else."""
         ledger = self.server.ledger
         if not ledger or not request["complete"] or step.get("ledger") == "skip":
-            return step
+            return with_record(step, request["path"])
         end, work = step.get("ledger", "apply"), step.get("work", 0)
         status, headers, body = ledger.answer(request, end, work)
         if "status" in step or "headers" in step:  # of somebody on the way

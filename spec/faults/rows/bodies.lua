@@ -38,8 +38,19 @@ local bodies = {
 local family = { title = "a success whose body is" }
 for i, body in ipairs(bodies) do family[i] = { body[1], { body = body[2] } } end
 
+local function with_key(key)
+  return { headers = { ["Idempotency-Key"] = key } }
+end
+
 return {
   family,
+  {
+    title = "a success that belongs to another request:",
+    { "its record is another", { body = '{"id":"pr_another","object":"payment_record"}' },
+      modes = { { "GET", 1, "cold", "once" }, { "GET", 1, "cold", "always" }, { "GET", 50, "warm", "once" } } },
+    { "its idempotency key is another", with_key "another", get = false },
+    { "its idempotency key is long", with_key(("k"):rep(300)), get = false },
+  },
   {
     title = "a success with status",
     { "204", { raw = "HTTP/1.1 204 No Content\r\n\r\n" } },
