@@ -63,7 +63,10 @@ local after_sending = {
   { "a huge header", { header_bytes = 110000 }, { retryable = false, type = "response_error" } },
   { "too many headers", { header_count = 20000 }, { retryable = false, type = "response_error" } },
   { "an upgrade to another protocol", { raw = "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", after = "close" }, {
-    type = false, -- libcurl says that the answer is empty
+    retryable = false, status = 101, type = false, -- libcurl says that the answer is empty
+  } },
+  { "an upgrade to HTTP/2", { raw = "HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n", after = "close" }, {
+    retryable = false, status = 101, type = false,
   } },
 }
 

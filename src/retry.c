@@ -42,9 +42,11 @@ static bool succeeded(const struct attempt_end *end) {
   return end->status >= 200 && end->status <= 299;
 }
 
-/* An answer that was cut can still say that it is no use to ask again. */
+/* An answer that was cut can still say that it is no use to ask again. To libcurl, the change to
+ * another protocol that nobody asked for is one, too: it is not Stripe's. */
 static void heed_cut_answer(const struct attempt_end *end, struct verdict *verdict) {
-  if (end->status >= 300 && end->should_retry == SHOULD_RETRY_FALSE)
+  bool advised_against = end->status >= 300 && end->should_retry == SHOULD_RETRY_FALSE;
+  if (advised_against || end->status == 101)
     verdict->retry = verdict->retryable = false;
 }
 

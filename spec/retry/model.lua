@@ -100,11 +100,15 @@ local function may_advise(attempt, answered, verdict, advice)
   return not verdict.final
 end
 
+-- Whoever changes to another protocol, though nobody asked for it, is not Stripe; what then comes is no answer.
+local SWITCHING = 101
+
 ---@param attempt table
 ---@return table { outcome, retry, retryable, base }; base only where there is a retry
 function model.decide(attempt)
   local answered = attempt.code == 0 and not attempt.cause
   local verdict = answered and by_status(attempt) or nothing_came(attempt)
+  if attempt.status == SWITCHING then verdict.retry, verdict.later = false, false end
   local advice = model.advice(attempt.should_retry)
   if advice ~= nil and may_advise(attempt, answered, verdict, advice) then
     verdict.retry = advice

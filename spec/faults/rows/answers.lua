@@ -122,8 +122,14 @@ return {
     { "with a status of four digits", raw "HTTP/1.1 2000 OK\r\nContent-Length: %LENGTH%\r\n\r\n%BODY%" },
     { "with an empty line in place of the status", raw "\r\n\r\n" },
     { "with nothing behind the status line", raw "HTTP/1.1 200 OK\r\n\r\n" },
-    { "with an upgrade to another protocol", raw "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" },
-    { "with an upgrade to HTTP/2", raw "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" },
+  },
+  {
+    title = "an answer changes to another protocol", final = true,
+    { "of its own", raw "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" },
+    { "of its own, and says no more", raw("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", "stall"), stalls = true,
+      final = false, once = { "ok", "unknown" } }, -- by our own clock, where libcurl's is late, there is no status
+    { "of its own, and an answer follows", raw("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" .. JSON) },
+    { "which is HTTP/2", raw "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" },
   },
   {
     title = "an answer is compressed, which nobody asked for,",
