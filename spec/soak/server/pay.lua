@@ -1,4 +1,5 @@
--- Runs within nginx: applies a payment, unless this request is one that fails.
+-- Runs within nginx: applies a payment, unless this request is one that fails. A record that is asked for comes after a
+-- while, so that requests for many are under way at the same time.
 
 local FAULTY = 0.01 -- share of the requests
 
@@ -25,6 +26,11 @@ local function answer(status, text)
   ngx.header["Content-Length"] = #text
   ngx.header["Request-Id"] = "req_" .. key
   ngx.print(text)
+end
+
+if ngx.req.get_method() == "GET" then
+  ngx.sleep(0.2)
+  return ngx.print(RECORD:format(ngx.var.uri:match "pr_(.*)", ""))
 end
 
 local ERROR = '{"error":{"type":"api_error","message":"this one fails"}}'
