@@ -6,20 +6,11 @@ local servers = require "spec.support.servers"
 local PAYMENT = payments.PAYMENT
 local REFUSED = { amount_requested = { currency = "usd", value = -1 } }
 
+local errors_of_steps = payments.errors_of_steps
 local playing = servers.playing
 
 teardown(servers.stop_all)
 after_each(payments.close_all)
-
--- Steps a client until all calls are done, for a few seconds at most; returns what the steps raised, in order.
-local function errors_of_steps(client)
-  local raised, last = {}, os.time() + 10
-  repeat
-    local stepped, unfinished = pcall(client.step, client, 0.1)
-    if not stepped then raised[#raised + 1] = unfinished end
-  until (stepped and unfinished == 0) or os.time() > last
-  return raised
-end
 
 local function finish(client)
   assert.same({}, errors_of_steps(client))

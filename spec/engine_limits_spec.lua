@@ -10,22 +10,11 @@ local servers = require "spec.support.servers"
 local PAYMENT = payments.PAYMENT
 local RECORD = { status = 200, headers = {}, body = '{"id":"pr_1","object":"payment_record"}' }
 
+local error_of, step_until = payments.error_of, payments.step_until
 local playing = servers.playing
 
 teardown(servers.stop_all)
 after_each(payments.close_all)
-
-local function step_until(client, reached)
-  local last = processes.now() + 10
-  while not reached() and processes.now() <= last do client:step(0.05) end
-  return reached()
-end
-
-local function error_of(call)
-  local record, err = call:result()
-  assert.is_nil(record)
-  return { err.type, err.outcome, err.attempts }
-end
 
 local function carried(transport, options)
   local settings = { api_key = payments.KEY, transport = transport, max_retries = 0 }

@@ -7,27 +7,11 @@ local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
 
+local error_of, step_until = payments.error_of, payments.step_until
 local playing = servers.playing
 
 teardown(servers.stop_all)
 after_each(payments.close_all)
-
--- Steps a client until `reached()`, for a few seconds at most.
-local function step_until(client, reached)
-  local last = os.time() + 5
-  while not reached() and os.time() <= last do client:step(0.1) end
-  return reached()
-end
-
-local function step_until_done(client)
-  return step_until(client, function() return client:step() == 0 end)
-end
-
-local function error_of(call)
-  local record, err = call:result()
-  assert.is_nil(record)
-  return { err.type, err.outcome, err.attempts }
-end
 
 describe("calls in flight", function()
   it("are never more than max_in_flight, and all come to an end", function()
@@ -35,7 +19,7 @@ describe("calls in flight", function()
     local client, calls, keys = payments.client(server, { max_in_flight = 8 }), {}, {}
     for i = 1, 100 do calls[i] = client:start("report_payment", PAYMENT) end
     assert.equal(100, client:step())
-    assert.is_true(step_until_done(client))
+    assert.is_true(payments.finish(client))
     for _, call in ipairs(calls) do
       local record, err, response = call:result()
       assert.is_nil(err)
@@ -57,7 +41,7 @@ describe("calls in flight", function()
       expected[i] = "key-" .. i
       client:start("report_payment", PAYMENT, { idempotency_key = expected[i] })
     end
-    assert.is_true(step_until_done(client))
+    assert.is_true(payments.finish(client))
     for i, request in ipairs(server:requests()) do seen[i] = request.header["idempotency-key"] end
     assert.same(expected, seen)
   end)
@@ -190,7 +174,7 @@ describe("cancel", function()
     for i = 1, 10 do calls[i] = client:start("report_payment", PAYMENT) end
     client:step(0.05)
     for i = 1, 10, 2 do calls[i]:cancel() end
-    assert.is_true(step_until_done(client))
+    assert.is_true(payments.finish(client))
     for i = 1, 10 do
       assert.equal(i % 2 == 0 and "pr_1" or nil, (calls[i]:result() or {}).id)
     end

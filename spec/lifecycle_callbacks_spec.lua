@@ -8,20 +8,11 @@ local PAYMENT = payments.PAYMENT
 local REFUSED = { amount_requested = { currency = "usd", value = -1 } }
 local JIT = rawget(_G, "jit") ~= nil
 
+local errors_of_steps = payments.errors_of_steps
 local playing = servers.playing
 
 teardown(servers.stop_all)
 after_each(payments.close_all)
-
--- Steps a client until all calls are done, for a few seconds at most; returns what the steps raised.
-local function errors_of_steps(client)
-  local raised, last = {}, processes.now() + 60
-  repeat
-    local stepped, unfinished = pcall(client.step, client, 0.1)
-    if not stepped then raised[#raised + 1] = tostring(unfinished) end
-  until (stepped and unfinished == 0) or processes.now() > last
-  return raised
-end
 
 local function overflow() return 1 + overflow() end
 

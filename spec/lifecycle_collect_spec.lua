@@ -11,12 +11,6 @@ local PAYMENT = payments.PAYMENT
 teardown(servers.stop_all)
 after_each(payments.close_all)
 
-local function step_until(client, reached)
-  local last = processes.now() + 120
-  while not reached() and processes.now() <= last do client:step(0.05) end
-  return reached()
-end
-
 local function collect()
   collectgarbage()
   collectgarbage()
@@ -39,7 +33,7 @@ for _, tls in ipairs { false, true } do
         }
         local options = { on_done = function() events = events + 1 end }
         for _ = 1, 50 do weak[client:start("report_payment", PAYMENT, options)] = true end
-        assert.is_true(step_until(client, function() return #server:requests() == 50 end))
+        assert.is_true(payments.step_until(client, function() return #server:requests() == 50 end, 120))
         assert.is_true(processes.descriptors() > before + 50)
         weak[client] = true
       end
@@ -113,7 +107,7 @@ describe("5,000 calls that wait for their turn", function()
     -- Lua's own memory is among that of malloc, but for LuaJIT.
     local taken = collectgarbage "count" * 1024 - lua_before + processes.heap() - all_before
     assert.is_true(taken / 5000 < 8192, taken / 5000)
-    assert.is_true(step_until(client, function() return client:step(0.1) == 0 end))
+    assert.is_true(payments.finish(client, 120))
     for _, call in ipairs(calls) do
       local record, err, response = call:result()
       assert.equal("pr_1", record and record.id or tostring(err))

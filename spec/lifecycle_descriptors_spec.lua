@@ -5,18 +5,10 @@ local processes = require "spec.support.processes"
 local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
-local LARGE = {}
-for name, value in pairs(PAYMENT) do LARGE[name] = value end
-LARGE.padding = ("x"):rep(900000)
+local LARGE = payments.with { padding = ("x"):rep(900000) }
 
 teardown(servers.stop_all)
 after_each(payments.close_all)
-
-local function step_until_done(client)
-  local last = processes.now() + 20
-  while client:step(0.1) > 0 and processes.now() <= last do end
-  return client:step() == 0
-end
 
 describe("a connection that is reset while 900 kB are written", function()
   for _, tls in ipairs { false, true } do
@@ -57,7 +49,7 @@ describe("1,000 signals a second", function()
           if not record then wrong[#wrong + 1] = tostring(err) end
         end
         for _ = 1, 50 do client:start("report_payment", PAYMENT) end
-        if not step_until_done(client) then wrong[#wrong + 1] = "some are not done" end
+        if not payments.finish(client, 20) then wrong[#wrong + 1] = "some are not done" end
       end)
       assert.same({}, wrong)
       assert.equal(70, #server:requests())
@@ -88,7 +80,7 @@ describe("descriptors above 1024", function()
       local first = client:report_payment(PAYMENT)
       local calls = {}
       for i = 1, 100 do calls[i] = client:start("report_payment", PAYMENT) end
-      step_until_done(client)
+      payments.finish(client, 20)
       for _, call in ipairs(calls) do failed = failed + (call:result() and 0 or 1) end
       return { first.id, failed }
     end)
@@ -120,7 +112,7 @@ describe("running out of descriptors", function()
         called = record and "reported" or err.outcome
         retryable = not record and err.retryable
         for i = 1, 10 do calls[i] = client:start("report_payment", PAYMENT) end
-        step_until_done(client)
+        payments.finish(client, 20)
       end)
       assert.is_true(ended, message)
       assert.equal(left == 0 and "not_sent" or "reported", called)
@@ -158,7 +150,7 @@ describe("running out of descriptors", function()
       for _ = 1, 10 do client:step(0.05) end
     end))
     assert.is_false(call:done())
-    assert.is_true(step_until_done(client))
+    assert.is_true(payments.finish(client, 20))
     assert.equal("pr_1", call:result().id)
     assert.equal(1, #server:requests())
   end)
@@ -173,7 +165,7 @@ describe("running out of descriptors", function()
       for _ = 1, 5 do client:step(0.05) end
       local pollable = pcall(client.pollfd, client)
       processes.limit_descriptors(limit)
-      step_until_done(client)
+      payments.finish(client, 20)
       return { pollable, (call:result() or {}).id or "none", type(client:pollfd()) }
     end)
     assert.same({ { false, "pr_1", "number" }, 0 }, { seen, status })

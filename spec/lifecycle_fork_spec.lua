@@ -10,13 +10,6 @@ local PAYMENT = payments.PAYMENT
 teardown(servers.stop_all)
 after_each(payments.close_all)
 
--- Steps a client until `reached()`, for a few seconds at most.
-local function step_until(client, reached)
-  local last = processes.now() + 10
-  while not reached() and processes.now() <= last do client:step(0.05) end
-  return reached()
-end
-
 -- How many requests each connection carried.
 local function requests_by_connection(server)
   local counts = {}
@@ -35,7 +28,7 @@ end
 local function in_flight(client, server, count)
   local calls = {}
   for i = 1, count do calls[i] = client:start("report_payment", PAYMENT) end
-  assert.is_true(step_until(client, function() return #server:requests() == count end))
+  assert.is_true(payments.step_until(client, function() return #server:requests() == count end))
   return calls
 end
 
@@ -88,7 +81,7 @@ for _, tls in ipairs { false, true } do
         begin { { delay = 0.3 } }
         calls = in_flight(client, server, 10)
         local of_child = processes.in_child(use)
-        assert.is_true(step_until(client, function() return client:step() == 0 end))
+        assert.is_true(payments.finish(client))
         for _, call in ipairs(calls) do assert.equal("pr_1", call:result().id) end
         assert.equal(10 + (type(of_child) == "table" and 1 or 0), #server:requests())
       end)
@@ -120,7 +113,7 @@ describe("a fork", function()
         results[i] = record and record.id or tostring(err)
       end })
     end
-    local stepped = pcall(step_until, client, function() return client:step() == 0 end)
+    local stepped = pcall(payments.finish, client)
     if child == 0 then processes.exit(stepped and results[1] == "pr_1" and results[2] == "pr_1" and 0 or 1) end
     assert.equal(0, processes.wait(child))
     assert.same({ "pr_1", "pr_1" }, results)

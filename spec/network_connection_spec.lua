@@ -87,8 +87,7 @@ describe("the request on the wire", function()
     local server = playing {}
     local metadata = {}
     for i = 1, 50 do metadata["key" .. i] = ("\195\164"):rep(500) end
-    local payment = { metadata = metadata }
-    for name, value in pairs(PAYMENT) do payment[name] = payment[name] or value end
+    local payment = payments.with { metadata = metadata }
     local client = payments.client(server)
     assert(client:report_payment(payment))
     local request = server:requests()[1]

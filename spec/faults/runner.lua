@@ -20,9 +20,7 @@ local ONCE = { deadline = 10, timeout = 10, max_retries = 0 }
 local LEFT_OVER = rawget(_G, "jit") and 262144 or 65536
 
 local function payment(reference, change)
-  local params = {}
-  for name, value in pairs(payments.PAYMENT) do params[name] = value end
-  params.metadata = { reference = reference }
+  local params = payments.with { metadata = { reference = reference } }
   if change then change(params) end
   return params
 end

@@ -10,8 +10,7 @@ local MANY = 50
 local function make(client, first)
   local calls, results = {}, {}
   for i = 1, MANY do
-    local params = { metadata = { reference = "order-" .. i } }
-    for name, value in pairs(payments.PAYMENT) do params[name] = params[name] or value end
+    local params = payments.with { metadata = { reference = "order-" .. i } }
     calls[i] = i == 1 and first and first() or client:start("report_payment", params)
   end
   while client:step(1) > 0 do end -- luacheck: ignore

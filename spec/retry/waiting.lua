@@ -55,8 +55,7 @@ local function client_of(case, deadline, sleep)
   return client
 end
 
-local LARGE = { padding = ("x"):rep(300000) }
-for name, value in pairs(payments.PAYMENT) do LARGE[name] = value end
+local LARGE = payments.with { padding = ("x"):rep(300000) }
 
 local function params_of(case)
   return case.large and LARGE or payments.PAYMENT

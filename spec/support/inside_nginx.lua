@@ -18,9 +18,7 @@ end
 ---Reports a payment.
 ---@return string "id of the record, its order, idempotency key", or "type of the error, outcome: error"
 function inside.report(client, order, options)
-  local payment = {}
-  for name, value in pairs(payments.PAYMENT) do payment[name] = value end
-  payment.metadata = { order = order or "1" }
+  local payment = payments.with { metadata = { order = order or "1" } }
   local record, err, response = client:report_payment(payment, options)
   if not record then return ("%s %s: %s"):format(err.type, err.outcome, err) end
   return ("%s %s %s"):format(record.id, record.metadata and record.metadata.order, response.idempotency_key)
