@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The retry rules of src/ as a Lua library, for the specs beside: spec/retry/rules.lua links it
  * with the objects that the module is made of. */
+#include "../../src/compat.h"
 #include "../../src/curl_faults.h"
 #include "../../src/headers.h"
 #include "../../src/random.h"
 #include "../../src/retry.h"
-
-#include <lauxlib.h>
-#include <lua.h>
 
 #include <string.h>
 
@@ -75,15 +73,9 @@ static int rules_key(lua_State *L) {
   return 1;
 }
 
-int luaopen_rules(lua_State *L);
-
 int luaopen_rules(lua_State *L) {
-  lua_newtable(L);
-  lua_pushcfunction(L, rules_decide);
-  lua_setfield(L, -2, "decide");
-  lua_pushcfunction(L, rules_delay);
-  lua_setfield(L, -2, "delay");
-  lua_pushcfunction(L, rules_key);
-  lua_setfield(L, -2, "key");
+  static const luaL_Reg functions[] = {
+      {"decide", rules_decide}, {"delay", rules_delay}, {"key", rules_key}, {NULL, NULL}};
+  luaL_newlib(L, functions);
   return 1;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * A Lua library that looks for a key in the memory of its own process. The key is nowhere in this
  * file, nor in the process, but where key() has put it: its bytes are computed one by one. */
-#include <curl/curl.h>
-#include <lauxlib.h>
-#include <lua.h>
+#include "../../src/compat.h"
 
+#include <curl/curl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,10 +131,6 @@ int luaopen_memory(lua_State *L) {
                                        {"wipe_lua", memory_wipe_lua},
                                        {"wipe_curl", memory_wipe_curl},
                                        {NULL, NULL}};
-  lua_newtable(L);
-  for (const luaL_Reg *entry = functions; entry->name; entry++) {
-    lua_pushcfunction(L, entry->func);
-    lua_setfield(L, -2, entry->name);
-  }
+  luaL_newlib(L, functions);
   return 1;
 }

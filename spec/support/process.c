@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the life-cycle specs need of the system and Lua has not: a Lua library that
  * spec/support/processes.lua builds and loads. */
-#include <lauxlib.h>
-#include <lua.h>
+#include "../../src/compat.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,10 +170,6 @@ int luaopen_process(lua_State *L) {
                                        {"default_sigpipe", process_default_sigpipe},
                                        {"heap", process_heap},
                                        {NULL, NULL}};
-  lua_newtable(L);
-  for (const luaL_Reg *entry = functions; entry->name; entry++) {
-    lua_pushcfunction(L, entry->func);
-    lua_setfield(L, -2, entry->name);
-  }
+  luaL_newlib(L, functions);
   return 1;
 }
