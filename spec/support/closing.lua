@@ -4,18 +4,10 @@
 -- All rounds but the last are for the collector; the last one is for the end of the state.
 
 local url, seed, rounds = arg[1], tonumber(arg[2]), tonumber(arg[3])
+local finalized = require "spec.support.finalized"
 local payments = require "spec.support.payments"
 
 math.randomseed(seed)
-
-local function finalized(body)
-  if newproxy then
-    local proxy = newproxy(true)
-    getmetatable(proxy).__gc = body
-    return proxy
-  end
-  return setmetatable({}, { __gc = body })
-end
 
 -- What finalizers do with clients and calls that may be finalized already. A call that is started at the end of the
 -- state, and left, has no finalizer any more: its client has to care for it.

@@ -4,6 +4,7 @@
 -- Prints how often a finalizer ran, and how many calls or requests were wrong.
 
 local core = require "payment_records.core"
+local finalized = require "spec.support.finalized"
 local payment_records = require "payment_records"
 local samples = require "spec.support.samples"
 
@@ -13,16 +14,11 @@ local mode, url = arg[1], arg[2]
 local function armed(f)
   local disarmed = false
   local function arm()
-    local function collected()
+    finalized(function()
       if disarmed then return end
       f()
       arm()
-    end
-    if newproxy then
-      getmetatable(newproxy(true)).__gc = collected
-    else
-      setmetatable({}, { __gc = collected })
-    end
+    end)
   end
   collectgarbage("setpause", 50)
   collectgarbage("setstepmul", 1000)
