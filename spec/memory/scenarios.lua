@@ -280,18 +280,20 @@ client_scenario("an error as text", { "402-a" }, function(state)
   assert(tostring(err):find(err.outcome, 1, true))
 end)
 
+-- A list: the program knows a scenario by its number, which must be the same in all its processes.
 local OTHER_CALLS = {
-  report_payment_attempt = { initiated_at = 1730253453 },
-  report_payment_attempt_canceled = { canceled_at = 1730253453 },
-  report_payment_attempt_failed = { failed_at = 1730253453 },
-  report_payment_attempt_guaranteed = { guaranteed_at = 1730253453 },
-  report_payment_attempt_informational = { description = "x" },
-  report_refund = {
+  { "report_payment_attempt", { initiated_at = 1730253453 } },
+  { "report_payment_attempt_canceled", { canceled_at = 1730253453 } },
+  { "report_payment_attempt_failed", { failed_at = 1730253453 } },
+  { "report_payment_attempt_guaranteed", { guaranteed_at = 1730253453 } },
+  { "report_payment_attempt_informational", { description = "x" } },
+  { "report_refund", {
     outcome = "refunded", refunded = { refunded_at = 1730253453 },
     processor_details = { type = "custom", custom = { refund_reference = "r" } },
-  },
+  } },
 }
-for name, params in pairs(OTHER_CALLS) do
+for _, other in ipairs(OTHER_CALLS) do
+  local name, params = other[1], other[2]
   client_scenario(name, { "200-a" }, function(state)
     memory.begin "200-a"
     memory.finish("200-a", state.client[name](state.client, "200-a", params, state.options["200-a"]))
