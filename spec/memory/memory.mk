@@ -22,7 +22,7 @@ $(BUILD)/sweep: $(MEMORY_SOURCES) $(MEMORY_HEADERS) $(OBJECTS)
 sweep: $(BUILD)/sweep
 	@spec/support/certificates build/certificates
 	@env $(if $(FULL),FULL=1) JOBS=$(or $(JOBS),2) LEAST=$(or $(LEAST),1) \
-	  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 ONLY="$(ONLY)" MODE="$(MODE)" LUA_PATH="lua/?.lua;lua/?/init.lua" \
+	  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 ONLY="$(ONLY)" MODE="$(MODE)" LUA_PATH="lua/?.lua;lua/?/init.lua;?.lua" \
 	  LSAN_OPTIONS=suppressions=spec/memory/leaks.supp:print_suppressions=0 \
 	  $(BUILD)/sweep spec/memory/scenarios.lua build/certificates
 
