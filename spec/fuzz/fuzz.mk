@@ -31,7 +31,7 @@ $(FUZZ)/%.o: spec/fuzz/%.c $(wildcard spec/fuzz/*.h) $(HEADERS)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_INCLUDES) -c -o $@ $<
 
-$(FUZZ)/encoder: $(FUZZ)/model.o
+$(FUZZ)/encoder: $(FUZZ)/model.o $(FUZZ)/model_check.o
 $(FUZZ)/record: $(FUZZ)/json.o
 $(FUZZ)/answer $(FUZZ)/sequence: $(FUZZ)/world.o
 $(FUZZ_BINARIES): $(FUZZ)/%: $(FUZZ)/%.o $(FUZZ_SOURCES)
