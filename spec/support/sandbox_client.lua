@@ -2,23 +2,20 @@
 -- SPDX-License-Identifier: MIT
 
 local cjson = require "cjson"
+local forms = require "spec.support.forms"
 
 local Client = {}
 Client.__index = Client
 
 local FORM = "application/x-www-form-urlencoded"
 
-local function escape(text)
-  return (tostring(text):gsub("[^%w_.~-]", function(byte) return string.format("%%%02X", byte:byte()) end))
-end
-
 local function add_pairs(value, name, pairs_found)
   if type(value) ~= "table" then
-    pairs_found[#pairs_found + 1] = name .. "=" .. escape(value)
+    pairs_found[#pairs_found + 1] = name .. "=" .. forms.escape(tostring(value))
     return
   end
   for key, inner in pairs(value) do
-    local segment = type(key) == "number" and "" or escape(key)
+    local segment = type(key) == "number" and "" or forms.escape(key)
     add_pairs(inner, name == "" and segment or name .. "[" .. segment .. "]", pairs_found)
   end
 end
