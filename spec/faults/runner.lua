@@ -170,7 +170,7 @@ local function run_group(group, look)
   each(group, function(case) case.client:close() end)
   each(group, wait_until_quiet)
   each(group, look)
-  each(group, function(case) case.client, case.started = nil, nil end)
+  each(group, function(case) case.client, case.started, case.server, case.faulty = nil, nil, nil, nil end)
   runner.finished = runner.finished + #group
 end
 

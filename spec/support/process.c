@@ -155,6 +155,15 @@ static int process_heap(lua_State *L) {
 #endif
 }
 
+/* trim(): what malloc keeps of freed memory goes back to the system. */
+static int process_trim(lua_State *L) {
+  (void)L;
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+  return 0;
+}
+
 int luaopen_process(lua_State *L) {
   static const luaL_Reg functions[] = {{"fork", process_fork},
                                        {"exit", process_exit},
@@ -169,6 +178,7 @@ int luaopen_process(lua_State *L) {
                                        {"interrupt", process_interrupt},
                                        {"default_sigpipe", process_default_sigpipe},
                                        {"heap", process_heap},
+                                       {"trim", process_trim},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;

@@ -85,6 +85,8 @@ return {
       { cut = "body", content_length = false, close_notify = true } },
     { "without a length is whole, and TLS not ended", { content_length = false, close_notify = false },
       expect = { "ok", "unknown" } },
-    { "with a length is whole, and TLS not ended", { after = "close", close_notify = false }, expect = "ok" },
+    -- One call of many may begin on the connection of another, whose end has not been read yet.
+    { "with a length is whole, and TLS not ended", { after = "close", close_notify = false }, expect = "ok",
+      blind = "many" },
   },
 }

@@ -1,0 +1,3 @@
+--- Faults of the network (faults_spec.lua): answers of somebody on the way.
+
+require "spec.faults.part" "edge_spec"

@@ -1,0 +1,3 @@
+--- Faults of the network (faults_spec.lua): requests on their way, and successes whose body is not what was asked for.
+
+require "spec.faults.part" "requests_spec"
