@@ -197,7 +197,7 @@ describe("a fork", function()
       return count
     end
     client:start("report_payment", PAYMENT)
-    step_until(client, function() return watched() == 2 end) -- what wakes it, and a connection
+    payments.step_until(client, function() return watched() == 2 end) -- what wakes it, and a connection
     assert.equal(1, processes.in_child(watched))
     assert.equal(2, watched())
   end)
