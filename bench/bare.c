@@ -5,8 +5,8 @@
  *
  *   bare URL BODY_FILE CA_FILE WARM_UP COUNT        (CA_FILE is not read for http)
  *
- * Prints the microseconds of CPU time per call after the warm-up, and the peak resident memory in
- * kB after the warm-up and at the end. */
+ * Prints the microseconds of CPU time per call after the warm-up, the peak resident memory in kB
+ * after the warm-up and at the end, and the calls per second after the warm-up. */
 #include "bare.h"
 
 static void post(CURL *easy, const struct body *body, long count) {
@@ -27,11 +27,9 @@ int main(int count, char **arguments) {
   read_body(arguments[2], &body);
 
   post(easy, &body, warm_up);
-  long first_peak = peak_kilobytes();
-  double start = cpu_microseconds();
+  struct meter start = start_meter();
   post(easy, &body, calls);
-  printf("%.2f %ld %ld\n", (cpu_microseconds() - start) / (double)calls, first_peak,
-         peak_kilobytes());
+  print_meter(&start, calls);
 
   curl_easy_cleanup(easy);
   return 0;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum { LARGEST_BODY = 65536 };
 
@@ -96,6 +97,27 @@ static inline long peak_kilobytes(void) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss;
+}
+
+static inline double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+struct meter {
+  double microseconds, seconds;
+  long peak;
+};
+
+static inline struct meter start_meter(void) {
+  return (struct meter){cpu_microseconds(), seconds(), peak_kilobytes()};
+}
+
+/* What so many calls have cost since the start. */
+static inline void print_meter(const struct meter *start, long calls) {
+  printf("%.2f %ld %ld %.0f\n", (cpu_microseconds() - start->microseconds) / (double)calls,
+         start->peak, peak_kilobytes(), (double)calls / (seconds() - start->seconds));
 }
 
 #endif

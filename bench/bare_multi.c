@@ -138,12 +138,10 @@ int main(int count, char **arguments) {
   read_body(arguments[2], &flight.body);
 
   post(&flight, warm_up, total);
-  long first_peak = peak_kilobytes();
   warm_up = flight.ended;
-  double start_time = cpu_microseconds();
+  struct meter start_of_count = start_meter();
   post(&flight, total, total);
-  printf("%.2f %ld %ld\n", (cpu_microseconds() - start_time) / (double)(total - warm_up),
-         first_peak, peak_kilobytes());
+  print_meter(&start_of_count, total - warm_up);
 
   while (flight.idle_count > 0)
     curl_easy_cleanup(flight.idle[--flight.idle_count]);

@@ -1,13 +1,28 @@
-# How fast, beside what (bench/README.md):   make bench-calls, bench-instructions, bench-flight,
+# How fast, beside what (bench/README.md):   make bench, bench-quick, or a part: bench-calls, bench-instructions, bench-flight,
 # bench-flight-instructions, bench-queue, bench-nginx
 
 BENCH = $(BUILD)/bench
-BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA)
+BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA) PEERS=$(CURDIR)/build/peers
 
 $(BENCH)/bare $(BENCH)/bare_multi $(BENCH)/connect: bench/bare.h
 $(BENCH)/%: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $(CURL_LIBS)
+
+$(BENCH)/%.so: bench/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -shared -o $@ $<
+
+# What is to be installed comes first: what is made after that may need it.
+.PHONY: bench bench-quick
+bench bench-quick:
+	.ci/install bench
+	@$(MAKE) --no-print-directory LUA=luajit all
+	@$(MAKE) --no-print-directory $@-run
+
+.PHONY: bench-run bench-quick-run
+bench-run bench-quick-run: $(CORE) $(addprefix $(BENCH)/,bare bare_multi probe count_allocations.so)
+	@$(BENCH_ENVIRONMENT) bench/run $(if $(filter bench-run,$@),full,quick)
 
 .PHONY: bench-calls bench-instructions bench-flight bench-flight-instructions bench-queue bench-nginx
 bench-calls bench-instructions: bench-%: $(CORE) $(BENCH)/bare

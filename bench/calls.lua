@@ -2,10 +2,12 @@
 ---
 ---   lua5.4 bench/calls.lua URL PAYLOAD CA_FILE WARM_UP COUNT      (CA_FILE is not read for http)
 ---   lua5.4 bench/calls.lua body PAYLOAD                           prints the form, for bare.c
+---   lua5.4 bench/calls.lua json PAYLOAD                           prints it as JSON, for bench/peers
 ---
---- Prints the microseconds of CPU time per call after the warm-up, and the peak resident memory in kB after the
---- warm-up and at the end.
+--- Prints the microseconds of CPU time per call after the warm-up, the peak resident memory in kB after the warm-up and
+--- at the end, and the calls per second after the warm-up.
 
+local clients = require "bench.client"
 local payloads = require "bench.payloads"
 local process = require "bench.process"
 
@@ -16,13 +18,14 @@ local function report(client, calls)
 end
 
 if url == "body" then
-  io.write(process.client():prepare("report_payment", payload).body)
+  io.write(clients.new():prepare("report_payment", payload).body)
+elseif url == "json" then
+  io.write(require("cjson").encode(payload))
 else
-  local client = process.client(url, ca_file)
+  local client = clients.new(url, ca_file)
   report(client, warm_up)
-  local first_peak = process.kilobytes "VmHWM"
-  local start = os.clock() -- CPU time of this process, user and system
+  local print_cost = process.meter()
   report(client, count)
-  print(("%.2f %d %d"):format((os.clock() - start) * 1e6 / count, first_peak, process.kilobytes "VmHWM"))
+  print_cost(count)
   client:close()
 end

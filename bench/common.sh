@@ -15,3 +15,9 @@ median() { # file, column (the first by default)
 ratio() { # dividend, divisor
   awk -v dividend="$1" -v divisor="$2" 'BEGIN { printf "%.2f", dividend / divisor }'
 }
+
+# Where the lines of a program's runs are kept, for bench/print_results.
+figures_file() { # in flight, delay, payload, transport, program
+  local IFS=,
+  echo "$FIGURES/${*//\//}"
+}

@@ -4,6 +4,7 @@
 ---
 --- Prints the milliseconds of CPU time of the first call, then those per call of COUNT more.
 
+local clients = require "bench.client"
 local process = require "bench.process"
 
 local url, ca_file, count = arg[1], arg[2] ~= "" and arg[2] or nil, tonumber(arg[3])
@@ -14,7 +15,7 @@ local function retrieve(client, calls)
   return (os.clock() - start) * 1e3 / calls
 end
 
-local client = process.client(url, ca_file)
+local client = clients.new(url, ca_file)
 local first = retrieve(client, 1)
 print(("%.2f %.2f"):format(first, retrieve(client, count)))
 client:close()

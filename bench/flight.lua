@@ -4,6 +4,7 @@
 ---
 --- Prints what calls.lua prints.
 
+local clients = require "bench.client"
 local payloads = require "bench.payloads"
 local process = require "bench.process"
 local started = require "bench.started"
@@ -13,7 +14,7 @@ local warm_up, count, in_flight = tonumber(arg[4]), tonumber(arg[5]), tonumber(a
 
 local LONGEST_WAIT = 10 -- seconds; something happens long before
 
-local client = process.client(url, ca_file, { max_in_flight = in_flight })
+local client = clients.new(url, ca_file, { max_in_flight = in_flight })
 local flying, begun, ended = started.new(), 0, 0
 
 -- Goes on until so many have ended; others are in flight then, unless these were all.
@@ -29,9 +30,8 @@ local function report_until(enough, total)
 end
 
 report_until(warm_up, warm_up + count)
-local first_peak, warmed_up = process.kilobytes "VmHWM", ended
-local start = os.clock() -- CPU time of this process, user and system
+local warmed_up, print_cost = ended, process.meter()
 report_until(warm_up + count, warm_up + count)
 assert(flying:count() == 0)
-print(("%.2f %d %d"):format((os.clock() - start) * 1e6 / (ended - warmed_up), first_peak, process.kilobytes "VmHWM"))
+print_cost(ended - warmed_up)
 client:close()

@@ -1,4 +1,5 @@
---- What the benchmarks report: the API reference's own example, and a payment with every field filled.
+--- What the benchmarks report: the API reference's own example, a payment with every field filled, and, as metadata_30
+--- and its like, the example with so many metadata keys.
 
 local function address(city)
   return {
@@ -15,8 +16,8 @@ end
 
 local NAME, EMAIL, PHONE = "Jenny Rosen", "jenny@example.com", "+1 555 0100"
 
-return {
-  example = {
+local function example()
+  return {
     amount_requested = { currency = "usd", value = 1000 },
     customer_presence = "on_session",
     description = "computer software",
@@ -26,7 +27,11 @@ return {
       payment_method = "pm_5j23kjksibjlks",
       type = "custom",
     },
-  },
+  }
+end
+
+local payloads = {
+  example = example(),
   full = {
     amount_requested = { currency = "usd", value = 1000 },
     customer_details = { customer = "cus_123", email = EMAIL, name = NAME, phone = PHONE },
@@ -47,3 +52,11 @@ return {
     shipping_details = { address = address "Oakland", name = NAME, phone = PHONE },
   },
 }
+
+return setmetatable(payloads, {
+  __index = function(_, name)
+    local payload = example()
+    payload.metadata = metadata(assert(tonumber(name:match "^metadata_(%d+)$"), name))
+    return payload
+  end,
+})

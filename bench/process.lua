@@ -1,24 +1,9 @@
---- What the Lua benchmarks share: a client of the bench's server, and what the process has cost.
-
-local payment_records = require "payment_records"
+--- What the Lua benchmarks share that needs no client: what the process has cost.
 
 local process = {}
 
 -- What the collector does falls now on this function, now on that: counting instructions by function is done without.
 if os.getenv "COLLECTOR" == "stopped" then collectgarbage "stop" end
-
----A client that does not try again: a failure is to be seen.
----@param url? string
----@param ca_file? string not used for http
----@param options? table
-function process.client(url, ca_file, options)
-  options = options or {}
-  options.api_key = "sk_test_123"
-  options.api_base = url
-  options.ca_file = url and url:match "^https:" and ca_file or nil
-  options.max_retries = 0
-  return payment_records.new(options)
-end
 
 ---A line of the kernel's account of this process, in kB; 0 where there is no /proc.
 ---@param field "VmHWM"|"RssAnon"
@@ -28,6 +13,18 @@ function process.kilobytes(field)
   local kilobytes = status:read("*a"):match(field .. ":%s*(%d+)")
   status:close()
   return tonumber(kilobytes)
+end
+
+---Starts to count. The function that is returned prints what so many calls have cost since: microseconds of CPU time
+---per call, peak resident memory in kB at the start and now, and calls per second.
+function process.meter()
+  local socket = require "socket.core"
+  local peak = process.kilobytes "VmHWM"
+  local time, cpu = socket.gettime(), os.clock() -- os.clock: CPU time of this process, user and system
+  return function(calls)
+    local cost, elapsed = os.clock() - cpu, socket.gettime() - time
+    print(("%.2f %d %d %.0f"):format(cost * 1e6 / calls, peak, process.kilobytes "VmHWM", calls / elapsed))
+  end
 end
 
 ---Raises unless the call has ended as it should.

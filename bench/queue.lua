@@ -6,6 +6,7 @@
 --- microseconds of CPU time to start it and to complete it, over COUNT calls in batches of QUEUED; then the bytes of
 --- its body.
 
+local clients = require "bench.client"
 local payloads = require "bench.payloads"
 local process = require "bench.process"
 local started = require "bench.started"
@@ -54,7 +55,7 @@ local function measure_time(client)
   return starting * 1e6 / count, completing * 1e6 / count
 end
 
-local client = process.client(url, ca_file, { max_in_flight = 64 })
+local client = clients.new(url, ca_file, { max_in_flight = 64 })
 local resident, heap = measure_memory(client)
 local starting, completing = measure_time(client)
 print(("%.0f %.0f %.2f %.2f %d"):format(resident, heap, starting, completing,

@@ -7,6 +7,7 @@
 --- went to another call, or when memory or descriptors grew. Memory is what the allocator has given out and not got
 --- back. What is resident goes up and down with the fragments that it keeps between: that is shown, and proves nothing.
 
+local clients = require "bench.client"
 local heap = require "soak.heap"
 local process = require "bench.process"
 
@@ -20,7 +21,7 @@ local LONGEST_WAIT = 10 -- seconds; something happens long before
 local GROWTH, DOUBT = 1, 3
 local SAMPLES = 100
 
-local client = process.client(url, ca_file, { max_in_flight = IN_FLIGHT, timeout = 1 })
+local client = clients.new(url, ca_file, { max_in_flight = IN_FLIGHT, timeout = 1 })
 local ended = { done = 0, unknown = 0, rejected = 0, not_sent = 0, another = 0 }
 
 local function descriptors()
