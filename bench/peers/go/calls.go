@@ -7,6 +7,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -47,15 +48,22 @@ func check(err error) {
 }
 
 func read(path string) []byte {
-	bytes, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	check(err)
-	return bytes
+	return content
 }
 
 func number(text string) int64 {
 	value, err := strconv.ParseInt(text, 10, 64)
 	check(err)
 	return value
+}
+
+// The SDK's parameters have the API's names in JSON, but for those of an address.
+func newPayload(path string) (payload stripe.PaymentRecordReportPaymentParams) {
+	text := bytes.ReplaceAll(read(path), []byte(`"postal_code"`), []byte(`"PostalCode"`))
+	check(json.Unmarshal(text, &payload))
+	return payload
 }
 
 func newClient(url, caFile string, inFlight int64) *stripe.Client {
@@ -73,10 +81,10 @@ func newClient(url, caFile string, inFlight int64) *stripe.Client {
 }
 
 func key() *string {
-	bytes := make([]byte, 16)
-	_, err := rand.Read(bytes)
+	random := make([]byte, 16)
+	_, err := rand.Read(random)
 	check(err)
-	return stripe.String(fmt.Sprintf("%x", bytes))
+	return stripe.String(fmt.Sprintf("%x", random))
 }
 
 func report(client *stripe.Client, payload stripe.PaymentRecordReportPaymentParams) {
@@ -91,8 +99,7 @@ func report(client *stripe.Client, payload stripe.PaymentRecordReportPaymentPara
 func main() {
 	arguments := os.Args[1:]
 	warmUp, count, inFlight := number(arguments[3]), number(arguments[4]), number(arguments[5])
-	var payload stripe.PaymentRecordReportPaymentParams
-	check(json.Unmarshal(read(arguments[1]), &payload))
+	payload := newPayload(arguments[1])
 	client := newClient(arguments[0], arguments[2], inFlight)
 
 	var begun, ended atomic.Int64
