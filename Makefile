@@ -127,7 +127,7 @@ CPPCHECK = cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
 OTHER_C = $(wildcard bench/*.c examples/embed/*.c spec/*/*.c)
 OTHER_H = $(wildcard bench/*.h examples/embed/*.h)
 
-SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* $(wildcard spec/*/* examples/* examples/*/* bench/*) 2>/dev/null)
+SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* $(wildcard spec/*/* examples/* examples/*/* bench/* bench/*/*) 2>/dev/null)
 
 lint:
 	.ci/install lint

@@ -13,8 +13,8 @@
 /* glibc's own entries, under the names that are not replaced. */
 // NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
+extern void *__libc_calloc(size_t nmemb, size_t size);
+extern void *__libc_realloc(void *ptr, size_t size);
 // NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
 static atomic_ullong allocations, bytes;
@@ -31,14 +31,14 @@ REPLACES void *malloc(size_t size) {
   return __libc_malloc(size);
 }
 
-REPLACES void *calloc(size_t members, size_t size) {
-  count(members * size);
-  return __libc_calloc(members, size);
+REPLACES void *calloc(size_t nmemb, size_t size) {
+  count(nmemb * size);
+  return __libc_calloc(nmemb, size);
 }
 
-REPLACES void *realloc(void *block, size_t size) {
+REPLACES void *realloc(void *ptr, size_t size) {
   count(size);
-  return __libc_realloc(block, size);
+  return __libc_realloc(ptr, size);
 }
 
 __attribute__((destructor)) static void print(void) {
