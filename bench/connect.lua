@@ -11,7 +11,7 @@ local url, ca_file, count = arg[1], arg[2] ~= "" and arg[2] or nil, tonumber(arg
 
 local function retrieve(client, calls)
   local start = os.clock() -- CPU time of this process, user and system
-  for _ = 1, calls do process.check(client:retrieve_payment_record "pr_1") end
+  for _ = 1, calls do process.check(client:retrieve_payment_record "pr_5RV730PrHyAEi") end
   return (os.clock() - start) * 1e3 / calls
 end
 
