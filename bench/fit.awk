@@ -5,7 +5,8 @@
 #
 # What a curve rises by above its smallest size is fitted with a power of the size, by least squares on the logarithms
 # of the larger half of the points: 1 is a straight line, 2 a square, and above 1.4 it is worse than linear. A curve that
-# rises by less than a quarter is flat: 0. With per_call, the size is a number of calls and the cost that of one: fitted is that of all of them.
+# rises by less than a quarter is flat: 0. With per_call, the size is a number of calls and the cost that of one: fitted
+# is that of all of them.
 {
   size[NR] = $1
   cost[NR] = $2
