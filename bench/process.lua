@@ -2,9 +2,6 @@
 
 local process = {}
 
--- What the collector does falls now on this function, now on that: counting instructions by function is done without.
-if os.getenv "COLLECTOR" == "stopped" then collectgarbage "stop" end
-
 ---A line of the kernel's account of this process, in kB; 0 where there is no /proc.
 ---@param field "VmHWM"|"RssAnon"
 function process.kilobytes(field)
