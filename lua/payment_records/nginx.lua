@@ -10,8 +10,9 @@ local nginx = {}
 -- Seconds between two steps while nothing is left to do at once: the resolution of nginx's timers.
 local PAUSE = 0.001
 
--- Seconds that one step works when much is to be done; the worker does its other work in the pauses.
-local BUDGET = 0.002
+-- Seconds that one step works when much is to be done; the worker does its other work in the pauses. Short ones would
+-- leave a worker idle that has much to do, since nginx has no shorter pause.
+local BUDGET = 0.005
 
 -- Seconds without a step after which a driver is taken for dead.
 local PATIENCE = 1
