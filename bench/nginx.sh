@@ -54,7 +54,8 @@ start_nginx() { # name
   exit 1
 }
 
+# Once may not do: a signal that comes between nginx's look at its flags and its wait is heard with the next one.
 stop_nginx() {
-  [ -z "$nginx_pid" ] || { kill "$nginx_pid" && wait "$nginx_pid"; } 2>/dev/null || true
+  while [ -n "$nginx_pid" ] && kill "$nginx_pid" 2>/dev/null; do sleep 0.05; done
   nginx_pid=
 }

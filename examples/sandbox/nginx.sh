@@ -51,8 +51,9 @@ start_nginx() { # directory, whether the ports are fixed
   fail "nginx does not start: $(cat "$1/start.log")"
 }
 
+# Once may not do: a signal that comes between nginx's look at its flags and its wait is heard with the next one.
 stop_nginx() {
   [ -n "$server_pid" ] || return 0
-  kill "$server_pid" 2>/dev/null
+  while kill "$server_pid" 2>/dev/null; do sleep 0.05; done
   wait "$server_pid" 2>/dev/null
 }
