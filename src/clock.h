@@ -3,6 +3,8 @@
 #ifndef PR_CLOCK_H
 #define PR_CLOCK_H
 
+#include <math.h>
+#include <stdbool.h>
 #include <time.h>
 
 #pragma GCC visibility push(hidden)
@@ -12,6 +14,11 @@ static inline double clock_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Whether there is time left until `end`; HUGE_VAL never comes, and costs no look at the clock. */
+static inline bool clock_has_left(double end) {
+  return isinf(end) || clock_seconds() < end;
 }
 
 #pragma GCC visibility pop

@@ -281,7 +281,7 @@ bool engine_end_late(lua_State *L, int client_index, struct call *call, bool *la
 static bool start_ready(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
   while (client->transport && has_room(client) && ring_first(&client->ready) &&
-         clock_seconds() < end) {
+         clock_has_left(end)) {
     struct call *call = ring_first(&client->ready);
     bool late;
     if (!engine_end_late(L, client_index, call, &late) ||
@@ -311,7 +311,7 @@ static bool fire_timers(lua_State *L, int client_index, double end) {
  * when memory is short: the next step does it again. */
 static bool settle_finished(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  for (struct call *call; client->transport && clock_seconds() < end &&
+  for (struct call *call; client->transport && clock_has_left(end) &&
                           (call = transport_finished(client->transport)) != NULL;) {
     struct answer answer;
     transport_answer(call->exchange, &answer);
@@ -347,7 +347,7 @@ static void wait_for_time(double seconds) {
 /* Timers come last: an answer may have arrived in time though the host comes late. */
 static bool use_wire(lua_State *L, int client_index, double seconds, double end) {
   struct client *client = client_at(L, client_index);
-  bool idle = client->unfinished == 0, late = clock_seconds() >= end;
+  bool idle = client->unfinished == 0, late = !clock_has_left(end);
   double wait = idle || late ? 0 : sooner(seconds, engine_timeout(client));
   if (client->transport)
     transport_step(client->transport, wait, end);
@@ -369,16 +369,16 @@ static bool take_step(lua_State *L, int client_index, double seconds, double end
   }
   if (!start_ready(L, client_index, end))
     return false;
-  client->wire_first = clock_seconds() >= end;
+  client->wire_first = !clock_has_left(end);
   return client->wire_first || use_wire(L, client_index, seconds, end);
 }
 
 bool engine_step(lua_State *L, int client_index, double seconds, double budget) {
   struct client *client = client_at(L, client_index);
   engine_notice_fork(client);
-  double end = clock_seconds() + budget;
+  double end = isinf(budget) ? budget : clock_seconds() + budget;
   bool taken = take_step(L, client_index, seconds, end);
-  client->out_of_time = clock_seconds() >= end;
+  client->out_of_time = !clock_has_left(end);
   return taken;
 }
 

@@ -285,13 +285,13 @@ static void tell_events(struct transport *transport, double seconds, double end)
   do {
     count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
     seconds = 0;
-    for (int i = 0; i < count && (i == 0 || clock_seconds() < end); i++) {
+    for (int i = 0; i < count && (i == 0 || clock_has_left(end)); i++) {
       int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                  (events[i].writable ? CURL_CSELECT_OUT : 0) |
                  (events[i].failed ? CURL_CSELECT_ERR : 0);
       act(transport, events[i].socket, what);
     }
-  } while (transport->multi && count == MOST_EVENTS && clock_seconds() < end);
+  } while (transport->multi && count == MOST_EVENTS && clock_has_left(end));
 }
 
 /* False when it is not time yet. */
@@ -334,7 +334,7 @@ void transport_step(struct transport *transport, double seconds, double end) {
     return;
   }
   sigpipe_block(&guard, transport->raises_sigpipe);
-  while (tell_time(transport) && clock_seconds() < end)
+  while (tell_time(transport) && clock_has_left(end))
     ;
   collect_finished(transport);
   double until = transport_timeout(transport);
