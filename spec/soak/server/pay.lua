@@ -3,20 +3,23 @@
 
 local FAULTY = 0.01 -- share of the requests
 
-local effects, totals = ngx.shared.effects, ngx.shared.totals
+local ledger = require "soak.server.ledger"
+local totals = ledger.totals
 local key = ngx.var.http_idempotency_key
 ngx.req.read_body()
 local reference = (ngx.req.get_body_data() or ""):match "metadata%[reference%]=(%d+)"
 
 local function count(name)
-  totals:incr(name, 1, 0)
+  totals[name] = totals[name] + 1
 end
 
--- The same key again is the same payment.
+-- The same key again is the same payment; the same payment under another key is one too many.
 local function apply()
-  if effects:get(key) then return true end
+  if ledger.applied[key] then return end
+  ledger.applied[key] = true
   count "effects"
-  return assert(effects:incr(key, 1, 0)) == 1 or count "doubles"
+  if ledger.keys[reference] then count "doubles" end
+  ledger.keys[reference] = key
 end
 
 local RECORD = '{"id":"pr_%s","object":"payment_record","metadata":{"reference":"%s"}}'
