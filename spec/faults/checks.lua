@@ -58,10 +58,9 @@ end
 function checks.deadline(case, call)
   local last = call.started + call.deadline + SLACK
   if call.ended <= last then return end
-  local work = math.max(SLACK, 0.01 * case.calls) -- of a step that moves all of them: each may have a handshake to do
-  if call.idle_at > last or call.ended - call.step_began > work then
-    fail(case, "%s: took %.3f s, %.3f s of them in its last step; its deadline is %.3f s", call.reference,
-      call.ended - call.started, call.ended - call.step_began, call.deadline)
+  if call.idle_at > last or call.asleep > SLACK then
+    fail(case, "%s: took %.3f s, %.3f s of them asleep in its last step; its deadline is %.3f s", call.reference,
+      call.ended - call.started, call.asleep, call.deadline)
   end
 end
 

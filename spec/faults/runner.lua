@@ -33,7 +33,8 @@ local function start(case, reference, options, method, change)
   given.on_done = function(record, err, response)
     call.told = call.told + 1
     call.record, call.err, call.response, call.ended = record, err, response, processes.now()
-    call.idle_at, call.step_began = case.idle_at or call.started, case.step_began
+    call.idle_at = case.idle_at or call.started
+    call.asleep = call.ended - case.step_began - (processes.awake() - case.awake_before)
   end
   if method == "GET" then
     call.path = "/v1/payment_records/pr_" .. reference
@@ -56,7 +57,7 @@ end
 local function step(case, seconds)
   local last = processes.now() + 0.01
   repeat
-    case.step_began = processes.now()
+    case.step_began, case.awake_before = processes.now(), processes.awake()
     case.client:step(seconds)
     if case.client:timeout() ~= 0 then
       case.idle_at = processes.now()
