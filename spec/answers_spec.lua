@@ -191,7 +191,7 @@ describe("an answer of success that cannot be used", function()
 
   describe("because it belongs to another request", function()
     local OTHER = '{"id":"pr_other","object":"%s"}'
-    local LONGER, SHORTER = ID .. "x", ID:sub(1, -2)
+    local LONGER, SHORTER, WITH_ZERO = ID .. "x", ID:sub(1, -2), ID .. "\\u0000x"
 
     -- What a call becomes that is answered with `body` first, and then with what it asks for.
     local function put_right(call, body, headers)
@@ -208,7 +208,7 @@ describe("an answer of success that cannot be used", function()
     for _, call in ipairs(samples.calls) do
       if call.id then
         it(call.name .. " is made again, the same, until it has its own record", function()
-          for _, id in ipairs { "pr_other", LONGER, SHORTER } do
+          for _, id in ipairs { "pr_other", LONGER, SHORTER, WITH_ZERO } do
             local record, err, requests = put_right(call, (OTHER:gsub("pr_other", id)))
             assert.is_nil(err)
             assert.equal(ID, record.id)

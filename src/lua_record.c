@@ -112,22 +112,23 @@ static void push_decoded(lua_State *L, int store, const struct answer *answer) {
   lua_remove(L, -2);
 }
 
-/* The text of a field of the table on top, or NULL. It lives as long as the table. */
-static const char *field_text(lua_State *L, const char *name) {
+/* The text of a field of the table on top, or NULL, and its length (which may be NULL). It lives as
+ * long as the table. */
+static const char *field_text(lua_State *L, const char *name, size_t *length) {
   lua_pushstring(L, name);
   lua_rawget(L, -2);
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
   lua_pop(L, 1);
   return text;
 }
 
 static bool field_is(lua_State *L, const char *name, const char *text) {
-  const char *value = field_text(L, name);
+  const char *value = field_text(L, name, NULL);
   return value && strcmp(value, text) == 0;
 }
 
 static bool has_id(lua_State *L) {
-  const char *id = lua_istable(L, -1) ? field_text(L, "id") : NULL;
+  const char *id = lua_istable(L, -1) ? field_text(L, "id", NULL) : NULL;
   return id && *id;
 }
 
@@ -156,24 +157,29 @@ static bool is_usable_list(lua_State *L) {
   return right && field_is(L, "object", "list");
 }
 
-static bool equals(const struct buffer *buffer, size_t start, size_t length, const char *text) {
-  return strlen(text) == length && memcmp(buffer->data + start, text, length) == 0;
+static bool equals(const struct buffer *buffer, size_t start, size_t length, const char *text,
+                   size_t text_length) {
+  return text_length == length && memcmp(buffer->data + start, text, length) == 0;
 }
 
 /* Whether the answer repeats the idempotency key of another request: a proxy or a cache has mixed
  * them up. */
 static bool is_anothers(const struct call *call) {
   const struct headers *headers = call->answer->headers;
+  const char *key = call->idempotency_key;
   size_t length = headers->idempotency_key_length;
-  return *call->idempotency_key && length > 0 &&
-         !equals(&headers->lines, headers->idempotency_key, length, call->idempotency_key);
+  return *key && length > 0 &&
+         !equals(&headers->lines, headers->idempotency_key, length, key, strlen(key));
 }
 
 /* Whether the record on top is the one that the call names. stripe-mock makes up the id of the
  * record in its answers to reports: those must do, or nobody could test against it. */
 static bool has_right_id(lua_State *L, const struct call *call) {
-  return has_id(L) && (call->id_length == 0 || call->answer->headers->from_mock ||
-                       equals(&call->url, call->id, call->id_length, field_text(L, "id")));
+  size_t length;
+  if (!has_id(L) || call->id_length == 0 || call->answer->headers->from_mock)
+    return has_id(L);
+  const char *id = field_text(L, "id", &length); /* may have a zero byte */
+  return equals(&call->url, call->id, call->id_length, id, length);
 }
 
 /* Whether the table on top is what the call asks for. Every field but these may be absent. */
@@ -181,7 +187,7 @@ static bool is_usable(lua_State *L, const struct call *call) {
   const char *expected = call->endpoint->object;
   if (strcmp(expected, "list") == 0)
     return is_usable_list(L);
-  const char *object = field_text(L, "object");
+  const char *object = field_text(L, "object", NULL);
   return has_right_id(L, call) && (!object || strcmp(object, expected) == 0);
 }
 
@@ -211,7 +217,7 @@ static void read_error(lua_State *L, const struct answer *answer, struct attempt
     lua_pushnil(L);
     return;
   }
-  end->from_stripe = end->from_stripe || field_text(L, "type");
+  end->from_stripe = end->from_stripe || field_text(L, "type", NULL);
   end->lock_timeout = field_is(L, "code", "lock_timeout");
   end->idempotency_error = field_is(L, "type", "idempotency_error");
 }
