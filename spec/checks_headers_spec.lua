@@ -229,9 +229,9 @@ describe("the options of a call", function()
       { { timout = 1 }, 'did you mean "timeout"' },
       { { expand = { "x" } }, 'unknown option "expand"' },
       { { metadata = {} }, 'unknown option "metadata"' },
-      { { max_in_flight = 1 }, 'unknown option "max_in_flight"' },
-      { { api_base = "https://example.com" }, 'unknown option "api_base"' },
-      { { transport = print }, 'unknown option "transport"' },
+      { { max_in_flight = 1 }, "option max_in_flight: belongs to payment_records.new, not to a call" },
+      { { api_base = "https://example.com" }, "option api_base: belongs to payment_records.new" },
+      { { transport = print }, "option transport: belongs to payment_records.new" },
       { { "x" }, "expected a table of named options, got a key that is a number" },
     }
     for _, case in ipairs(cases) do

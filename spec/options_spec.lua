@@ -88,7 +88,13 @@ describe("new raises on", function()
     end
     assert.error_matches(function() new { verify = false } end, 'unknown option "verify"')
     assert.error_matches(function() new { ["api_key" .. ("_"):rep(60)] = 1 } end, 'unknown option "api_key_+"…$')
-    assert.error_matches(function() new { idempotency_key = "k" } end, 'unknown option "idempotency_key"')
+  end)
+
+  it("an option of a call", function()
+    for _, name in ipairs { "idempotency_key", "on_done" } do
+      assert.error_matches(function() new { [name] = "k" } end,
+        "option " .. name .. ": belongs to a call, not to payment_records%.new")
+    end
   end)
 
   it("what is not a table of names", function()

@@ -111,6 +111,12 @@ static int value_error(lua_State *L, const struct option *option, const char *ex
 /* The name is at `index`. */
 static int unknown_error(lua_State *L, int index, unsigned scope) {
   struct nearest nearest = nearest_to(lua_tostring(L, index));
+  if (find(lua_tostring(L, index), SCOPE_BOTH))
+    return luaL_error(L,
+                      scope == SCOPE_CALL
+                          ? "option %s: belongs to payment_records.new, not to a call"
+                          : "option %s: belongs to a call, not to payment_records.new",
+                      lua_tostring(L, index));
   const char *name = show(L, index);
   for (size_t i = 0; i < COUNT; i++)
     if (table[i].scope & scope)
