@@ -107,7 +107,7 @@ end)
 describe("types:", function()
   local SHOWN = {
     { true, "true" }, { 17, "17" }, { 1.5, "1.5" }, { "text", '"text"' }, { { 1 }, "a table" }, { print, "a function" },
-    { io.stdout, "a userdata" }, { cjson.null, "a userdata" },
+    { io.stdout, "a userdata" }, { cjson.null, "null" },
   }
   local EXPECTED = {
     ["a string"] = { "description", "customer_details.email", "payment_method_details.payment_method",

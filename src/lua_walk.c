@@ -28,9 +28,13 @@ bool walk_to_integer(lua_State *L, int index, long long *integer) {
   return true;
 }
 
-/* A light userdata NULL is what lua-cjson, and most of its like, use for null. */
+/* What lua-cjson, and most of its like, use for null. */
+static bool is_null_pointer(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TLIGHTUSERDATA && !lua_touserdata(L, index);
+}
+
 bool walk_is_null(const struct walk *walk, int index) {
-  if (lua_type(walk->L, index) == LUA_TLIGHTUSERDATA && !lua_touserdata(walk->L, index))
+  if (is_null_pointer(walk->L, index))
     return true;
   return walk->null && lua_rawequal(walk->L, walk->null, index);
 }
@@ -73,6 +77,8 @@ void walk_describe_value(lua_State *L, int index, struct buffer *text) {
     describe_number(L, index, text);
   } else if (type == LUA_TBOOLEAN) {
     buffer_append_text(text, lua_toboolean(L, index) ? "true" : "false");
+  } else if (is_null_pointer(L, index)) {
+    buffer_append_text(text, "null");
   } else {
     if (type != LUA_TNIL)
       buffer_append_text(text, "a ");
