@@ -151,6 +151,14 @@ describe("an error that is not Stripe's", function()
       assert.same({ "connection_error", "unknown" }, { err.type, err.outcome })
       assert.matches("boom", err.message)
     end)
+
+    it("may be something raised that cannot be shown", function()
+      local raised = setmetatable({}, { __tostring = function() error "no" end })
+      local client = payment_records.new { api_key = KEY, max_retries = 0, transport = function() error(raised) end }
+      local record, err = client:report_payment(samples.reference())
+      assert.is_nil(record)
+      assert.same({ "unknown", "the transport raised: a table that cannot be shown" }, { err.outcome, err.message })
+    end)
   end
 end)
 

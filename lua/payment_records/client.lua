@@ -94,9 +94,15 @@ local function protected(f, ...)
   return true, f(...)
 end
 
+-- What was raised, as text: its __tostring may raise, too.
+local function text_of(raised)
+  local shown, text = pcall(tostring, raised)
+  return shown and text or "a " .. type(raised) .. " that cannot be shown"
+end
+
 local function delivered(succeeded, response, message)
   if succeeded then return response, message end
-  return nil, "the transport raised: " .. tostring(response)
+  return nil, "the transport raised: " .. text_of(response)
 end
 
 --- Asks the user's transport to carry a call, or whatever is ready, and returns whether there was any. The transport
@@ -130,7 +136,7 @@ local function await(self, call, sleep)
     seen = self.steps
     if sleep and not call:done() then
       local slept, reason = protected(sleep, pause(self))
-      if not slept then call:cancel("the sleep of the client raised: " .. tostring(reason)) end
+      if not slept then call:cancel("the sleep of the client raised: " .. text_of(reason)) end
     end
   end
 end
