@@ -30,6 +30,7 @@ local function state_with(keys, settings)
   local options = { api_key = "sk_test_memory", api_base = memory.url, timeout = 20 }
   if memory.url:find "^https" then options.ca_file = memory.ca_file end
   for name, value in pairs(settings or {}) do options[name] = value end
+  if options.ca_file == false then options.ca_file = nil end -- the system's certificates
   local state = { client = payment_records.new(options), keys = keys, options = {}, calls = {}, threads = {} }
   for _, key in ipairs(keys) do
     state.options[key] = { idempotency_key = key, max_retries = 1 }
