@@ -115,4 +115,4 @@ function Poster:report_payment(params)
   return cjson.decode(answer)
 end
 
-return { new = new }
+return { new = new, encode = encode, new_keys = new_keys }

@@ -2,7 +2,7 @@
 # What the bench's scripts share; sourced from the root of the repository.
 
 # LUA and BUILD (where the module is) come from bench/bench.mk.
-export LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua;;" LUA_CPATH="$PWD/$BUILD/?.so;;"
+export LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua;${RESTY_HTTP:+$RESTY_HTTP/?.lua;};" LUA_CPATH="$PWD/$BUILD/?.so;;"
 
 # Thousands of connections need as many descriptors as this user may have.
 ulimit -n "$(ulimit -Hn)"

@@ -24,10 +24,11 @@ local function answer(record, err)
 end
 
 local over_tls, over_http2 = client(TLS), client(HTTP2)
-local poster = cosockets.new {
+local upstream = {
   api_key = "sk_test_123", host = "localhost", address = "127.0.0.1", port = tonumber(TLS:match "%d+$"),
   connections = CONNECTIONS,
 }
+local poster = cosockets.new(upstream)
 
 local handlers = {}
 
@@ -41,6 +42,13 @@ end
 
 function handlers.cosockets()
   answer(poster:report_payment(payload))
+end
+
+if os.getenv "RESTY_HTTP" then
+  local resty_http = require("bench.resty_http").new(upstream)
+  function handlers.resty_http()
+    answer(resty_http:report_payment(payload))
+  end
 end
 
 return handlers

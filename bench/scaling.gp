@@ -24,7 +24,7 @@ set xlabel "kB"
 set yrange [*:*]
 plot file("answer") title "list\\_payment\\_records"
 
-set title "A call, by metadata keys"
+set title "Check and encoding, by metadata keys"
 set xlabel "keys"
 unset logscale
 set yrange [0:*]
