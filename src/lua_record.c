@@ -175,7 +175,7 @@ static bool is_anothers(const struct call *call) {
 /* Whether the record on top is the one that the call names. stripe-mock makes up the id of the
  * record in its answers to reports: those must do, or nobody could test against it. */
 static bool has_right_id(lua_State *L, const struct call *call) {
-  size_t length;
+  size_t length = 0;
   if (!has_id(L) || call->id_length == 0 || call->answer->headers->from_mock)
     return has_id(L);
   const char *id = field_text(L, "id", &length); /* may have a zero byte */
