@@ -86,13 +86,22 @@ static bool is_list(lua_State *L, int index) {
   return right && object && strcmp(object, "list") == 0;
 }
 
+/* A zero byte ends no id. */
+static bool has_this_id(lua_State *L, int index) {
+  lua_getfield(L, index, "id");
+  lua_pushliteral(L, ID);
+  bool equal = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return equal;
+}
+
 static bool is_asked_for(lua_State *L, int index, const struct endpoint *endpoint) {
   if (!lua_istable(L, index))
     return false;
   if (strcmp(endpoint->object, "list") == 0)
     return is_list(L, index);
-  const char *object = text_field(L, index, "object"), *id = text_field(L, index, "id");
-  bool right = !endpoint_id_place(endpoint) || (id && strcmp(id, ID) == 0);
+  const char *object = text_field(L, index, "object");
+  bool right = !endpoint_id_place(endpoint) || has_this_id(L, index);
   return right && has_id(L, index) && (!object || strcmp(object, endpoint->object) == 0);
 }
 
