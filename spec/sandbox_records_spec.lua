@@ -245,15 +245,25 @@ describe("payment records", function()
       end
     end)
 
-    it("clears what is sent empty and keeps what is not sent", function()
-      local record = client:pay {
+    local function described()
+      return client:pay {
         description = "old", shipping_details = { name = "Cleo" }, customer_details = { name = "Ada" },
+        metadata = { k = "v" },
       }
+    end
+
+    it("keeps what is not sent", function()
+      local record = described()
+      assert.same(record, (client:report(record.id, "report_payment_attempt_informational", {})))
+    end)
+
+    it("clears what is sent empty", function()
+      local record = described()
       local cleared = client:report(record.id, "report_payment_attempt_informational", "description=&shipping_details=")
       assert.equal(cjson.null, cleared.description)
       assert.equal(cjson.null, cleared.shipping_details)
       assert.equal("Ada", cleared.customer_details.name)
-      assert.same(cleared, (client:report(record.id, "report_payment_attempt_informational", {})))
+      assert.same({ k = "v" }, cleared.metadata)
     end)
 
     for outcome in pairs(ENDS) do
