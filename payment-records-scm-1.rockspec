@@ -53,6 +53,7 @@ build = {
     ["payment_records.sandbox.params"] = "lua/payment_records/sandbox/params.lua",
     ["payment_records.sandbox.render"] = "lua/payment_records/sandbox/render.lua",
     ["payment_records.sandbox.routes"] = "lua/payment_records/sandbox/routes.lua",
+    ["payment_records.sandbox.utf8"] = "lua/payment_records/sandbox/utf8.lua",
     ["payment_records.core"] = {
       sources = {
         "src/base_url.c",

@@ -3,6 +3,9 @@
 local json = require "payment_records.sandbox.json"
 local sandbox = require "payment_records.sandbox"
 local sandbox_client = require "spec.support.sandbox_client"
+local utf8 = require "payment_records.sandbox.utf8"
+
+local REPLACEMENT = "\239\191\189"
 
 describe("JSON", function()
   local cases = {
@@ -29,6 +32,10 @@ describe("JSON", function()
     end)
   end
 
+  it("has U+FFFD for bytes that are not UTF-8", function()
+    assert.equal('"a' .. REPLACEMENT .. 'b"', json.encode "a\255b")
+  end)
+
   it("has the keys of an object in the order of its shape; a missing one is null or left out", function()
     local shape = { "b", { "a", { "y", "x" } }, { "gone", nil, optional = true }, "c" }
     assert.equal('{"b":1,"a":{"y":2,"x":3},"c":null}', json.encode({ a = { x = 3, y = 2 }, b = 1 }, shape))
@@ -38,6 +45,45 @@ describe("JSON", function()
     assert.equal('{"data":[]}', json.encode({ data = {} }, { { "data", { list_of = { "id" } } } }))
     assert.equal('[{"id":1}]', json.encode({ { id = 1 } }, { list_of = { "id" } }))
   end)
+end)
+
+describe("UTF-8", function()
+  local valid = {
+    "", "\0a\127", "\0\1\127\194\128\223\191", "\224\160\128\225\128\128\236\191\191", "\237\159\191\238\128\128",
+    "\239\191\191", "\240\144\128\128\241\128\128\128\243\191\191\191", "\244\143\191\191",
+  }
+  for i, bytes in ipairs(valid) do
+    it("stays as it is, case " .. i, function()
+      assert.equal(bytes, utf8.repaired(bytes))
+      assert.is_true(utf8.is_valid(bytes))
+    end)
+  end
+
+  local invalid = {
+    "\128", "\191", "\192\128", "\193\191", "\194", "\194a", "\224\159\191", "\226\130", "\237\160\128",
+    "\240\143\191\191", "\240\144\128", "\244\144\128\128", "\245\128\128\128", "\255",
+  }
+  for i, bytes in ipairs(invalid) do
+    it("is made of other bytes, case " .. i, function()
+      local expected = bytes:gsub("[\128-\255]", REPLACEMENT)
+      assert.equal("\226\130\172" .. expected .. "a", utf8.repaired("\226\130\172" .. bytes .. "a"))
+      assert.is_false(utf8.is_valid(bytes))
+    end)
+  end
+
+  local TOO_LONG = ("\226\130\172"):rep(5001)
+  for what, ask in pairs {
+    ["a text that is quoted in part"] = function(client) return client:pay { description = TOO_LONG } end,
+    ["a path"] = function(client) return client:get "/v1/payment_records/%FF" end,
+    ["a header"] = function(client) return client:get("/v1/charges", nil, { ["Stripe-Version"] = "\255" }) end,
+  } do
+    it("is all that an answer has, whatever " .. what .. " is", function()
+      local _, response = ask(sandbox_client.new(sandbox.new()))
+      assert.is_true(response.status >= 400)
+      assert.is_true(utf8.is_valid(response.body))
+      assert.matches(REPLACEMENT, response.body, 1, true)
+    end)
+  end
 end)
 
 describe("a record as JSON", function()

@@ -34,6 +34,8 @@ describe("a form", function()
   local unreadable = {
     { "a=%4", "Invalid %-encoding in a=%4" },
     { "a%zz=1", "Invalid %-encoding in a%zz=1" },
+    { "a=caf%E9", "Invalid UTF-8 in a=caf%E9" },
+    { "a%FF=1", "Invalid UTF-8 in a%FF=1" },
     { "a[b=1", "Invalid parameter name: a[b" },
     { "a]=1", "Invalid parameter name: a]" },
     { "a[b]c=1", "Invalid parameter name: a[b]c" },

@@ -4,6 +4,8 @@
 -- list, because only the parameter tables know which of the two is meant), `a[]=v` appends at 1, 2, ...
 -- SPDX-License-Identifier: MIT
 
+local utf8 = require "payment_records.sandbox.utf8"
+
 local form = {}
 
 -- Rack, which Stripe runs on, has such a limit too; it keeps the recursive readers of a tree safe.
@@ -73,6 +75,7 @@ local function add_pair(tree, pair)
   local raw_key, raw_value = pair:match "^([^=]*)=?(.*)$"
   local key, value = unescape_form(raw_key), unescape_form(raw_value)
   if not key or not value then return "Invalid %-encoding in " .. pair:sub(1, 100) end
+  if not utf8.is_valid(key) or not utf8.is_valid(value) then return "Invalid UTF-8 in " .. pair:sub(1, 100) end
   local segments = split_key(key)
   if not segments then return "Invalid parameter name: " .. key:sub(1, 100) end
   if #segments > MAX_DEPTH then return "Parameters are nested too deeply: " .. key:sub(1, 100) end

@@ -7,6 +7,8 @@
 -- object with its keys sorted.
 -- SPDX-License-Identifier: MIT
 
+local utf8 = require "payment_records.sandbox.utf8"
+
 local json = {}
 
 local write
@@ -20,8 +22,9 @@ end
 -- %z, since Lua 5.1 ends a pattern at a NUL byte.
 local UNSAFE = '[%z\1-\31"\\\127]'
 
-local function write_string(text, out)
-  out[#out + 1] = '"' .. text:gsub(UNSAFE, escape) .. '"'
+--- A path or a header may be any bytes, and a message may end within a character; JSON is UTF-8 (RFC 8259, 8.1).
+local function write_string(bytes, out)
+  out[#out + 1] = '"' .. utf8.repaired(bytes):gsub(UNSAFE, escape) .. '"'
 end
 
 local function write_number(number, out)
