@@ -212,6 +212,12 @@ describe("the sandbox", function()
     assert.equal(record.id, client:get(RECORDS .. "/" .. escaped).id)
   end)
 
+  it("quotes no more of a request than the 40,000 characters of a message", function()
+    local answer, response = client:get(RECORDS .. "/" .. ("x"):rep(50000))
+    assert.equal(404, response.status)
+    assert.equal(40000, #answer.error.message)
+  end)
+
   it("points at the documentation of an error and at the log of the request", function()
     local answer, response = client:pay({ initiated_at = false })
     local request_id = response.headers["Request-Id"]

@@ -10,6 +10,8 @@ local function optional(name)
   return { name, nil, optional = true }
 end
 
+local MAX_MESSAGE_LENGTH = 40000
+
 local SHAPE = {
   { "error", {
     optional "code", optional "doc_url", "message", optional "param", optional "request_log_url", "type",
@@ -17,13 +19,19 @@ local SHAPE = {
 }
 
 --- Something is wrong with the request.
----@param message string
+---@param message string may quote the request, and is cut where it is longer than Stripe's
 ---@param param string|nil
 ---@param code string|nil
 ---@param status integer|nil HTTP status, 400 by default
 ---@return table fault
 function faults.invalid(message, param, code, status)
-  return { status = status or 400, type = "invalid_request_error", message = message, param = param, code = code }
+  return {
+    status = status or 400,
+    type = "invalid_request_error",
+    message = message:sub(1, MAX_MESSAGE_LENGTH),
+    param = param,
+    code = code,
+  }
 end
 
 ---@param param string
