@@ -73,12 +73,12 @@ describe("a form", function()
     local texts, count = {}, 0
     for _, text in ipairs {
       "a=1", "a=2", "b=1", "a[]=1", "a[b]=1", "a[1]=1", "a=1&b=", "a=1:b", "a[]=1&a[]=2", "a[]=2&a[]=1",
-      "a[b][c]=1", "",
+      "a[b][c]=1", "", "a[b]=1&c=2", "a[b]=1&a[c]=2", "a=1&b=2", "0=1&b=2",
     } do
       texts[form.canonical(form.decode(text))] = true
     end
     for _ in pairs(texts) do count = count + 1 end
-    assert.equal(12, count)
+    assert.equal(16, count)
   end)
 end)
 
