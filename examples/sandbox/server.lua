@@ -39,12 +39,14 @@ function server.answer(delay)
   send(response.status, response.headers, response.body)
 end
 
+local BOOLEANS = { ["true"] = true, ["false"] = false }
+
 local function fault_of_form(text)
   local fault, message = form.decode(text)
   if not fault then return nil, message end
   if fault.fault then return fault.fault end
   fault.status = tonumber(fault.status)
-  if fault.executed then fault.executed = fault.executed == "true" end
+  if BOOLEANS[fault.executed] ~= nil then fault.executed = BOOLEANS[fault.executed] end
   return fault
 end
 
