@@ -226,6 +226,8 @@ describe("the sandbox", function()
     local in_live, live_response = sandbox_client.new(box, LIVE_KEY):pay({ initiated_at = false })
     local live_log = "https://dashboard.stripe.com/logs/" .. live_response.headers["Request-Id"]
     assert.equal(live_log, in_live.error.request_log_url)
-    assert.is_nil(cjson.decode(box:handle({ method = "GET", path = "/" }).body).error.request_log_url)
+    local unauthorized = cjson.decode(box:handle({ method = "GET", path = "/" }).body).error
+    assert.is_nil(unauthorized.request_log_url)
+    assert.is_nil(unauthorized.doc_url)
   end)
 end)
