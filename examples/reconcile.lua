@@ -12,6 +12,8 @@ local payment_records = require "payment_records"
 
 local KEY_LIFETIME = 23 * 3600 -- seconds; Stripe keeps a key for at least 24 hours
 
+local COLUMNS = { "reference", "amount", "currency", "date", "status", "method" }
+
 -- The quoted field that begins at `place`, in which "" stands for a quote, and the place after it.
 local function quoted_field(line, place)
   local field, after = line:match('^"([^"]*)"()', place)
@@ -23,30 +25,53 @@ local function quoted_field(line, place)
   return field, after
 end
 
--- Splits a line of CSV (RFC 4180, without line breaks in fields).
+-- Splits a line of CSV (RFC 4180, without line breaks in fields); nil when its quotes do not pair.
 local function split(line)
   local fields, place = {}, 1
   while place <= #line + 1 do
     local field, after = quoted_field(line, place)
-    if not field then field, after = line:match("^([^,]*)()", place) end
+    if not field then field, after = line:match('^([^,"]*)()', place) end
+    if after <= #line and line:sub(after, after) ~= "," then return nil end
     fields[#fields + 1], place = field, after + 1
   end
   return fields
 end
 
+local function without_cr(line)
+  return (line:gsub("\r$", ""))
+end
+
+-- Where each column stands, and how many there are: in the first line, which may begin with the mark of UTF-8.
+local function read_head(line, path)
+  local names, places = split((line:gsub("^\239\187\191", ""))) or {}, {}
+  for i, name in ipairs(names) do places[name] = i end
+  for _, name in ipairs(COLUMNS) do
+    if not places[name] then error(("%s: its first line names no column %s"):format(path, name), 0) end
+  end
+  return places, #names
+end
+
+local function read_row(line, places, count)
+  local fields = split(line)
+  if not fields then return { wrong = "a quote within a field, or one that is not closed" } end
+  if #fields ~= count then return { wrong = ("expected %d fields, got %d"):format(count, #fields) } end
+  local row = {}
+  for _, name in ipairs(COLUMNS) do row[name] = fields[places[name]] end
+  return row
+end
+
 local function read_rows(path)
-  local rows, names, number = {}, nil, 0
-  for line in assert(io.lines(path)) do
+  local rows, number = {}, 1
+  local file = assert(io.open(path))
+  local places, count = read_head(without_cr(file:read() or ""), path)
+  for line in file:lines() do
     number = number + 1
-    local fields = split((line:gsub("\r$", "")))
-    if not names then
-      names = fields
-    elseif line:find "%S" then
-      local row = { line = number }
-      for i, name in ipairs(names) do row[name] = fields[i] end
-      rows[#rows + 1] = row
+    if line:find "%S" then
+      rows[#rows + 1] = read_row(without_cr(line), places, count)
+      rows[#rows].line = number
     end
   end
+  file:close()
   return rows
 end
 
@@ -58,12 +83,16 @@ local function timestamp(date)
   if m <= 2 then y, m = y - 1, m + 12 end
   local days = 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
     + math.floor((153 * (m - 3) + 2) / 5) + tonumber(day) - 719469
-  return ((days * 24 + tonumber(hour)) * 60 + tonumber(minute)) * 60 + tonumber(second)
+  local at = ((days * 24 + tonumber(hour)) * 60 + tonumber(minute)) * 60 + tonumber(second)
+  if os.date("!%Y-%m-%dT%H:%M:%SZ", at) ~= date then return nil, "there is no date " .. date end
+  return at
 end
 
 -- The parameters of report_payment for a row, or nil and what is wrong with it.
 local function parameters(row)
-  if not row.reference or row.reference == "" then return nil, "no reference" end
+  if row.wrong then return nil, row.wrong end
+  -- The journal has a reference at the end of a line.
+  if not row.reference:find "^%C+$" then return nil, "no reference, or one with control characters" end
   local value, wrong = payment_records.minor_units(row.amount, row.currency)
   if not value then return nil, wrong end
   local at, wrong_date = timestamp(row.date)
@@ -91,15 +120,15 @@ end
 
 -- The journal: "sent TIME REFERENCE" before a row is reported, "done RECORD REFERENCE" after.
 local function open_journal(path)
-  local journal = { sent = {}, done = {} }
-  local file = io.open(path)
-  for line in file and file:lines() or function() end do
-    local event, detail, reference = line:match "^(%a+) (%S+) (.*)$"
+  local journal = { sent = {}, done = {}, file = assert(io.open(path, "a+")) }
+  local text = assert(journal.file:read "*a")
+  for line in text:gmatch "([^\n]*)\n" do
+    local event, detail, reference = line:match "^(%a+) (%S+) (%C+)$"
     if event == "sent" then journal.sent[reference] = journal.sent[reference] or tonumber(detail) end
     if event == "done" then journal.done[reference] = detail end
   end
-  if file then file:close() end
-  journal.file = assert(io.open(path, "a"))
+  -- A line that was cut short, by a full disk or a crash, may name another reference: with a tab it says nothing.
+  if text:find "[^\n]$" then assert(journal.file:write "\t\n") end
   return journal
 end
 
@@ -161,7 +190,7 @@ end
 local function print_summary(count, faults)
   print(("%d reported, %d reported before, %d not reported"):format(count.reported, count.before, #faults))
   for _, fault in ipairs(faults) do
-    print(("  line %d, %s: %s"):format(fault.row.line, tostring(fault.row.reference), tostring(fault.why)))
+    print(("  line %d, %s: %s"):format(fault.row.line, fault.row.reference or "?", tostring(fault.why)))
   end
   if #faults > 0 then print "Mend what can be mended and run it again: what is done is not done twice." end
 end
@@ -172,6 +201,7 @@ if not path then
   os.exit(2)
 end
 local client = payment_records.new { api_base = os.getenv "STRIPE_API_BASE", deadline = 120, max_retries = 8 }
-local count, faults = reconcile(client, open_journal(arg[2] or path .. ".journal"), read_rows(path))
+local rows = read_rows(path)
+local count, faults = reconcile(client, open_journal(arg[2] or path .. ".journal"), rows)
 print_summary(count, faults)
 os.exit(#faults == 0 and 0 or 1)
