@@ -105,7 +105,7 @@
 ---@field name string
 ---@field type "string"|"integer"|"currency"|"timestamp"|"enum"|"object"|"metadata"|"array"
 ---@field required boolean
----@field clearable boolean whether an empty value is sent, and clears the field
+---@field clearable boolean whether Stripe takes an empty value, which clears the field
 ---@field enum string[]|nil
 ---@field max_length integer|nil characters
 ---@field minimum integer|nil
@@ -230,8 +230,8 @@
 ---@field starting_after string|nil id
 ---@field expand string[]|nil
 
---- Every field but `id` may be absent.
----@class payment_records.PaymentAttemptRecord
+--- What records and attempts have in common. Every field but `id` may be absent.
+---@class payment_records.RecordFields
 ---@field id string
 ---@field object string
 ---@field amount payment_records.Amount
@@ -252,9 +252,11 @@
 ---@field processor_details payment_records.ProcessorDetails
 ---@field reported_by string
 ---@field shipping_details payment_records.ShippingDetails|nil
+
+---@class payment_records.PaymentAttemptRecord: payment_records.RecordFields
 ---@field payment_record string|nil id of the record it belongs to
 
----@class payment_records.PaymentRecord: payment_records.PaymentAttemptRecord
+---@class payment_records.PaymentRecord: payment_records.RecordFields
 ---@field latest_payment_attempt_record string|nil id
 
 ---@class payment_records.List
