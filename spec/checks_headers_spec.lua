@@ -121,6 +121,7 @@ describe("the header option", function()
     api_version = "Stripe-Version",
     api_key = "Authorization",
   }
+  local EXPECTED = ": expected 1 to 255 printable ASCII characters, without spaces or line breaks"
   -- security_headers_spec.lua has more of them.
   local PLACES = {
     middle = function(character) return "k" .. character .. "y" end,
@@ -149,7 +150,7 @@ describe("the header option", function()
             assert.equal(with_prefix(option, value), header)
           else
             assert.is_nil(header)
-            assert.equal(option .. ": expected 1 to 255 printable ASCII characters without spaces", err.message)
+            assert.equal(option .. EXPECTED, err.message)
             assert.equal(option, err.param)
             assert.equal("not_sent", err.outcome)
             assert.equal(0, sent)

@@ -11,6 +11,8 @@ local NOT_SENT = { type = "connection_error", outcome = "not_sent", attempts = 0
 local before_sending = {
   { "a refused port", { listener = "refuse" }, { retryable = true, curl_code = 7 },
     message = "check that the server is up" },
+  { "a Unix socket that is not there", {}, { retryable = true, curl_code = 7 },
+    options = { unix_socket = "build/none.socket" }, message = "unix_socket" },
   { "a port that does not answer", { listener = "black_hole" }, {
     type = "timeout_error", retryable = true, curl_code = 28,
   }, options = { connect_timeout = 0.3 }, message = "connect_timeout" },

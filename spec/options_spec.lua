@@ -105,6 +105,10 @@ describe("new raises on", function()
     assert.error_matches(function() new { "sk_test_x" } end, "expected a table of named options")
   end)
 
+  it("a colon in place of the dot", function()
+    assert.error_matches(function() payment_records:new { api_key = KEY } end, "call it with a dot, not with a colon$")
+  end)
+
   it("and shows where the caller called it", function()
     local function caller()
       local client = payment_records.new { api_key = KEY, timeout = 0 }
@@ -228,6 +232,7 @@ describe("the API key", function()
       local record, err = client:report_payment(samples.reference())
       assert.is_nil(record)
       assert.same({ "validation_error", "api_key", "not_sent" }, { err.type, err.param, err.outcome })
+      if not answer then assert.truthy(err.message:find("expected a string from the client's function", 1, true)) end
       assert.equal(0, #requests)
     end
   end)

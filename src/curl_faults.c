@@ -12,7 +12,8 @@ static const struct {
      "check api_base, the network and the name servers of this machine"},
     {CURLE_COULDNT_RESOLVE_PROXY, FAULT_CONNECT, "check the option proxy"},
     {CURLE_COULDNT_CONNECT, FAULT_CONNECT,
-     "check that the server is up and that this machine may reach it"},
+     "check that the server is up, that this machine may reach it, and the options proxy and "
+     "unix_socket if they are given"},
     {CURLE_SSL_CONNECT_ERROR, FAULT_CONNECT,
      "check that the server speaks TLS 1.2 or later on this port"},
     {CURLE_PROXY, FAULT_CONNECT, "check the option proxy"},

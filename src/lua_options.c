@@ -269,7 +269,7 @@ void lua_options_read_client(lua_State *L, int index, struct options *options) {
   check_base(L, options);
   const char *bad = lua_options_bad_header(options);
   if (bad)
-    luaL_error(L, "option %s: expected 1 to 255 printable ASCII characters without spaces", bad);
+    luaL_error(L, "option %s: expected " HEADER_EXPECTATION, bad);
 }
 
 void lua_options_read_call(lua_State *L, int index, struct options *options) {

@@ -34,8 +34,10 @@ void lua_options_read_client(lua_State *L, int index, struct options *options);
  * client. Raises on a name or a type that is wrong. */
 void lua_options_read_call(lua_State *L, int index, struct options *options);
 
-/* The name of an option that would go into a header and may not, or NULL: a header's value is
- * printable ASCII without spaces, 1 to 255 bytes. */
+/* Many a key is read from a file whose line break it has at its end. */
+#define HEADER_EXPECTATION "1 to 255 printable ASCII characters, without spaces or line breaks"
+
+/* The name of an option that would go into a header and may not, or NULL. */
 const char *lua_options_bad_header(const struct options *options);
 
 /* Whether the text has the API key in it. */

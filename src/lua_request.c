@@ -68,9 +68,11 @@ static bool option_fault(struct walk *walk, const char *option, const char *text
 static bool check_options(struct walk *walk, const struct options *options) {
   const char *bad = lua_options_bad_header(options);
   if (bad)
-    return option_fault(walk, bad, "expected 1 to 255 printable ASCII characters without spaces");
+    return option_fault(walk, bad, "expected " HEADER_EXPECTATION);
   if (!options->api_key.data)
-    return option_fault(walk, "api_key", "there is none for this call; give it as an option");
+    return option_fault(
+        walk, "api_key",
+        "expected a string from the client's function, or as an option of the call");
   if (lua_options_exposes_key(options))
     return option_fault(walk, "api_key", "a live key is sent over https:// only");
   const char *misplaced = lua_options_misplaced_key(options);
