@@ -51,6 +51,59 @@ local function by_name(params)
   return sorted
 end
 
+--- The fields of each class of types.lua, in their order: `name` and what follows it.
+local function annotated_classes()
+  local classes, class = {}, nil
+  for line in io.lines "lua/payment_records/types.lua" do
+    class = line:match "^%-%-%-@class payment_records%.(%w+)" or class
+    local name, rest = line:match "^%-%-%-@field (%S+) (.+)$"
+    if name then
+      classes[class] = classes[class] or {}
+      table.insert(classes[class], { name = name, rest = rest })
+    end
+  end
+  return classes
+end
+
+-- What types.lua calls the parameters of a call: "report_refund" has ReportRefundParams.
+local function class_of(name)
+  if name:find "^retrieve_" then return "RetrieveParams" end
+  return ("_" .. name):gsub("_(%l)", string.upper) .. "Params"
+end
+
+local SIMPLE = {
+  string = "string", currency = "string", integer = "integer", timestamp = "integer", array = "string[]",
+}
+
+--- The type of a parameter as an annotation without a class writes it: "a"|"b", { name: type }.
+local function annotation(param)
+  if param.enum then return '"' .. table.concat(param.enum, '"|"') .. '"' end
+  if not param.params then return SIMPLE[param.type] or "payment_records.Metadata" end
+  local fields = {}
+  for i, field in ipairs(param.params) do
+    fields[i] = field.name .. ": " .. annotation(field) .. (field.required and "" or "|nil")
+  end
+  return "{ " .. table.concat(fields, ", ") .. " }"
+end
+
+local function check_fields(classes, params, class)
+  local fields = assert(classes[class], class)
+  assert.equal(#params, #fields, class)
+  for i, param in ipairs(params) do
+    local where = class .. "." .. param.name
+    assert.equal(param.name, fields[i].name, where)
+    local type_text = fields[i].rest:match "^%b{}%S*" or fields[i].rest:match "^%S+"
+    assert.equal(not param.required, type_text:find "|nil$" ~= nil, where)
+    assert.equal(param.clearable and param.params ~= nil, type_text:find('""', 1, true) ~= nil, where)
+    local inner = type_text:match "^payment_records%.(%w+)"
+    if inner and param.params then
+      check_fields(classes, param.params, inner)
+    else
+      assert.equal(annotation(param), (type_text:gsub("|nil$", "")), where)
+    end
+  end
+end
+
 describe("describe", function()
   for _, call in ipairs(samples.calls) do
     -- The order may differ: the sandbox checks metadata last.
@@ -65,6 +118,10 @@ describe("describe", function()
         optional = optional or not param.required
       end
       assert.equal("expand", params[#params].name)
+    end)
+
+    it("says of " .. call.name .. " what the annotations for editors do", function()
+      check_fields(annotated_classes(), payment_records.describe(call.name), class_of(call.name))
     end)
 
     it("names every parameter that a full " .. call.name .. " has, and no other twice", function()
