@@ -14,8 +14,8 @@ local tables = require "spec.faults.tables"
 
 local describe, it = busted.describe, busted.it
 
--- AddressSanitizer keeps what was freed for a while.
-local ASAN = os.getenv "ASAN_OPTIONS"
+-- By AddressSanitizer or valgrind, which keep what was freed for a while, and have memory of their own.
+local WATCHED = os.getenv "WATCHED"
 
 -- Bytes that a part may add to what malloc has given out, and to what the process has of the machine, once the process
 -- is warm: it has run every third case then.
@@ -125,7 +125,7 @@ return function(name)
       assert.equal(0, strangers)
     end)
 
-    local settles = ASAN and busted.pending or it
+    local settles = WATCHED and busted.pending or it
     settles("left the memory of the process as it was", function()
       assert.is_true(growth.heap < GROWTH, growth.heap)
       assert.is_true(growth.resident < RESIDENT_GROWTH, growth.resident)

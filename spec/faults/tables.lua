@@ -15,8 +15,9 @@ tables.FILES = {
   tls_spec = { "tls" },
 }
 
----The whole runs on Lua 5.4; elsewhere, and with AddressSanitizer, one row of each so many: it is the same C code.
-tables.EVERY = _VERSION == "Lua 5.4" and not os.getenv "ASAN_OPTIONS" and 1 or 8
+---The whole runs on Lua 5.4; elsewhere, and with AddressSanitizer or valgrind, one row of each so many: it is the same
+---C code.
+tables.EVERY = _VERSION == "Lua 5.4" and not os.getenv "WATCHED" and 1 or 8
 
 ---@class spec.FaultEntry
 ---@field title string

@@ -35,7 +35,7 @@ ASAN = build/asan/$(LUA)
 ASAN_CFLAGS = -fsanitize=address,undefined -fprofile-instr-generate=$(CURDIR)/$(ASAN)/counts/%c%m.profraw \
   -fcoverage-mapping -fprofile-update=atomic -mllvm -runtime-counter-relocation \
   -mllvm -do-counter-promotion=false -Wno-unused-command-line-argument
-ASAN_ENVIRONMENT = PATH="$(CURDIR)/$(ASAN)/bin:$$PATH" \
+ASAN_ENVIRONMENT = WATCHED=asan PATH="$(CURDIR)/$(ASAN)/bin:$$PATH" \
   ASAN_OPTIONS=$(REPORTS):detect_leaks=1:allocator_may_return_null=1:detect_stack_use_after_return=1 \
   LSAN_OPTIONS=suppressions=$(CURDIR)/$(SANITIZERS)/leaks.supp:print_suppressions=0 \
   UBSAN_OPTIONS=$(REPORTS):print_stacktrace=1
