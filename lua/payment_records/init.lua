@@ -18,7 +18,7 @@ local payment_records = { _VERSION = core._VERSION }
 ---@param options payment_records.ClientOptions|nil without `api_key`, STRIPE_API_KEY of the environment is taken
 ---@return payment_records.Client
 function payment_records.new(options)
-  if options == payment_records then error("payment_records.new: call it with a dot, not with a colon", 2) end
+  if rawequal(options, payment_records) then error("payment_records.new: call it with a dot, not with a colon", 2) end
   if options ~= nil and type(options) ~= "table" then
     error("payment_records.new: expected a table of options, got a " .. type(options), 2)
   end
