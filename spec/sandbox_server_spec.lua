@@ -229,6 +229,13 @@ describe("the sandbox server", function()
     assert.matches("nginx does not start", printed)
   end)
 
+  served("is not kept from its socket by an attempt that found a port taken", function()
+    local other, printed = start("--http-port " .. server.http:match "%d+$")
+    assert.is_nil(other)
+    assert.matches("127.0.0.1:" .. server.http:match "%d+$", printed, 1, true)
+    assert.is_nil(printed:find("unix:", 1, true), printed)
+  end)
+
   served("has calls in flight where it has a delay", function()
     local slow = start "--delay 1"
     local url = slow.http .. PAY .. FORM .. " -H 'Idempotency-Key: key-1' -o /dev/null -w '%{http_code} '"
