@@ -8,6 +8,9 @@ local samples = require "spec.support.samples"
 local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
+
+-- It keeps what has been freed.
+local VALGRIND = os.getenv "WATCHED" == "valgrind"
 local playing = servers.playing
 
 teardown(servers.stop_all)
@@ -166,7 +169,7 @@ describe("a flood", function()
         assert(status == 0, output)
         local grown, kind = output:match "grown=(%d+) type=([%w_]+)"
         assert(kind == "response_error" or kind == "connection_error", name .. ": " .. output)
-        assert(tonumber(grown) * 1024 <= cap + MIB, name .. ": " .. output)
+        assert(VALGRIND or tonumber(grown) * 1024 <= cap + MIB, name .. ": " .. output)
       end
     end)
   end
