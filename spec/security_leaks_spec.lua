@@ -19,6 +19,7 @@ local ANSWERS = {
   { status = 400, body = cjson.encode { error = KEY, error_description = KEY } },
   { status = 400, headers = { ["Request-Id"] = KEY, ["X-" .. KEY] = KEY }, body = error_body { message = "m" } },
   { status = 402, headers = { { "X-A", KEY }, { "X-A", KEY }, { "Request-Id", "x" .. KEY } }, body = "{}" },
+  { status = 402, headers = { ["X-" .. KEY:upper()] = "x", [KEY:lower()] = KEY:upper() }, body = KEY:upper() },
   { status = 429, body = KEY }, { status = 500, body = KEY }, { status = 503, body = '"' .. KEY .. '"' },
   { status = 502, body = "<pre>Authorization: Bearer " .. KEY .. "</pre>" },
   { status = 502, body = ("x"):rep(490) .. KEY }, { status = 502, body = ("x"):rep(499 - #KEY) .. KEY .. KEY },

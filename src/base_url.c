@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base_url.h"
 
+#include "ascii.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -22,16 +24,12 @@ static bool part_starts(struct part *part, const char *text) {
   return true;
 }
 
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 static bool is_host_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '.';
+  return ascii_is_letter(c) || ascii_is_digit(c) || c == '-' || c == '.';
 }
 
 static bool is_address_byte(char c) {
-  return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || is_digit(c) || c == ':';
+  return (ascii_is_letter(c) && ascii_lower(c) <= 'f') || ascii_is_digit(c) || c == ':';
 }
 
 /* With its brackets. */
@@ -83,7 +81,7 @@ static bool take_port(struct part *rest) {
   long port = 0;
   if (!part_starts(rest, ":"))
     return true;
-  while (rest->length > 0 && is_digit(*rest->text) && port <= 65535) {
+  while (rest->length > 0 && ascii_is_digit(*rest->text) && port <= 65535) {
     port = port * 10 + (*rest->text - '0');
     rest->text++;
     rest->length--;

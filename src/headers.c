@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "headers.h"
 
-#include <string.h>
+#include "ascii.h"
 
-/* tolower() would ask the locale; header names are ASCII. */
-static char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+#include <string.h>
 
 static bool equals(const char *text, size_t length, const char *lower_case) {
   size_t i = 0;
-  while (i < length && lower_case[i] && lower(text[i]) == lower_case[i])
+  while (i < length && lower_case[i] && ascii_lower(text[i]) == lower_case[i])
     i++;
   return i == length && !lower_case[i];
 }
@@ -41,7 +38,7 @@ static double parse_seconds(const char *text, size_t length) {
       fraction = true;
       continue;
     }
-    if (text[i] < '0' || text[i] > '9')
+    if (!ascii_is_digit(text[i]))
       return -1;
     digits = true;
     seconds = seconds * 10 + (text[i] - '0');
@@ -135,7 +132,7 @@ static void read_line(struct headers *headers, size_t start) {
   if (headers->lines.failed)
     return;
   const char *line = headers->lines.data + start;
-  char first = lower(*line);
+  char first = ascii_lower(*line);
   if ((first != 's' && first != 'r' && first != 'i') ||
       !split(line, headers->lines.length - start, &header))
     return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lua_redact.h"
 
+#include "ascii.h"
+
 #include <string.h>
 
 enum { LONGEST_TEXT = 1024 }; /* bytes of a text in an error: it may be logged */
@@ -12,23 +14,50 @@ static const char *api_key(const struct call *call, size_t *length) {
   return *length >= SHORTEST_KEY ? space + 1 : NULL;
 }
 
+static bool is_same(const char *text, const char *other, size_t length) {
+  size_t i = 0;
+  while (i < length && ascii_lower(text[i]) == ascii_lower(other[i]))
+    i++;
+  return i == length;
+}
+
+/* The key, in whatever case: names of header fields change theirs on their way. It is found by its
+ * first byte that is no letter, as the line in "sk_". */
+static const char *find_key(const char *text, size_t length, const char *key, size_t key_length) {
+  size_t place = 0;
+  const char *end = text + length;
+  while (place < key_length && ascii_is_letter(key[place]))
+    place++;
+  for (; (size_t)(end - text) >= key_length; text++) {
+    if (place < key_length) {
+      const char *found = memchr(text + place, key[place], (size_t)(end - text) - key_length + 1);
+      if (!found)
+        return NULL;
+      text = found - place;
+    }
+    if (is_same(text, key, key_length))
+      return text;
+  }
+  return NULL;
+}
+
 bool lua_redact_is_needed(const struct call *call, const char *text, size_t length) {
   size_t key_length;
   const char *key = api_key(call, &key_length);
-  return key && memmem(text, length, key, key_length);
+  return key && find_key(text, length, key, key_length);
 }
 
 void lua_redact_push(lua_State *L, const struct call *call, const char *text, size_t length) {
   size_t key_length;
   const char *key = api_key(call, &key_length), *end = text + length;
-  const char *found = key ? memmem(text, length, key, key_length) : NULL;
+  const char *found = key ? find_key(text, length, key, key_length) : NULL;
   luaL_Buffer shown;
   if (!found) {
     lua_pushlstring(L, text, length);
     return;
   }
   luaL_buffinit(L, &shown);
-  for (; found; found = memmem(text, (size_t)(end - text), key, key_length)) {
+  for (; found; found = find_key(text, (size_t)(end - text), key, key_length)) {
     luaL_addlstring(&shown, text, (size_t)(found - text));
     luaL_addstring(&shown, "[api key]");
     text = found + key_length;

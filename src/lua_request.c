@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lua_request.h"
 
+#include "ascii.h"
 #include "clock.h"
 #include "lua_call.h"
 #include "lua_error.h"
@@ -29,8 +30,7 @@ struct arguments lua_request_arguments(lua_State *L, const struct endpoint *endp
 }
 
 static bool is_id_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
+  return ascii_is_letter(c) || ascii_is_digit(c) || c == '_' || c == '-';
 }
 
 /* Only such bytes: libcurl would resolve "../", and an empty id would make it another call. Not the

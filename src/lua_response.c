@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lua_response.h"
 
+#include "ascii.h"
 #include "clock.h"
 #include "lua_fields.h"
 #include "lua_redact.h"
@@ -13,8 +14,7 @@ static void push_name(lua_State *L, const struct header *header) {
   char name[128];
   size_t length = 0;
   for (; length < header->name_length && length < sizeof name; length++) {
-    char c = header->name[length];
-    name[length] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    name[length] = ascii_lower(header->name[length]);
   }
   lua_pushlstring(L, name, length);
 }
