@@ -73,6 +73,7 @@ build = {
         "src/lua_error.c",
         "src/lua_options.c",
         "src/lua_params.c",
+        "src/lua_raise.c",
         "src/lua_record.c",
         "src/lua_redact.c",
         "src/lua_request.c",

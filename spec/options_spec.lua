@@ -381,6 +381,42 @@ describe("a client", function()
   end)
 end)
 
+describe("what a method raises", function()
+  local client = new { api_base = NOTHING }
+  local uses = {
+    ["a call"] = function() client:report_payment "x" end,
+    ["an option of a call"] = function() client:retrieve_payment_record("pr_1", nil, { timeot = 1 }) end,
+    ["a call with an id"] = function() client:report_refund "pr_1" end,
+    start = function() client:start "report_paymen" end,
+    ["start without a name"] = function() client:start() end,
+    step = function() client:step "soon" end,
+    prepare = function() client:prepare("report_payment", 1) end,
+    curl = function() client:curl "curl" end,
+    ["a page"] = function()
+      for _ in client:each_payment_record({}, { timeot = 1 }) do end
+    end,
+    encode = function() payment_records.encode() end,
+    describe = function() payment_records.describe "refund" end,
+    new = function() payment_records.new { api_key = KEY, timeot = 1 } end,
+  }
+  for name, use in pairs(uses) do
+    it("points to the line that called: " .. name, function()
+      local line = debug.getinfo(use, "S").linedefined
+      if name == "a page" then line = line + 1 end
+      local raised, message = pcall(use)
+      assert.is_false(raised)
+      assert.matches("options_spec%.lua:" .. line .. ": ", message)
+      assert.is_nil(message:find("payment_records/", 1, true))
+    end)
+  end
+
+  it("has no position when a protected call is between", function()
+    local waiting = new { api_base = NOTHING, sleep = function() end }
+    local _, message = pcall(waiting.report_payment, waiting, samples.reference(), { timeot = 1 })
+    assert.equal('unknown option "timeot" (did you mean "timeout"?)', message)
+  end)
+end)
+
 describe("the C core without the Lua layer", function()
   it("has the calls as methods of a client, and as functions", function()
     local client = core.new { api_key = KEY, api_base = NOTHING, max_retries = 0 }

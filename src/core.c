@@ -6,6 +6,7 @@
 #include "lua_encode.h"
 #include "lua_error.h"
 #include "lua_params.h"
+#include "lua_raise.h"
 #include "payment_records.h"
 
 #include <dlfcn.h>
@@ -30,7 +31,7 @@ static void check_build(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "payment_records.build");
   const char *other = lua_tostring(L, -1);
   if (other && strcmp(other, build) != 0)
-    luaL_error(L, "payment_records: another version of the C core is loaded in this Lua state");
+    lua_raise(L, "payment_records: another version of the C core is loaded in this Lua state");
   lua_pop(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "payment_records.build");
 }
@@ -42,7 +43,7 @@ __attribute__((visibility("default"))) int luaopen_payment_records_core(lua_Stat
                                        {NULL, NULL}};
   const char *fault = transport_library_fault();
   if (fault)
-    return luaL_error(L, "payment_records: %s", fault);
+    return lua_raise(L, "payment_records: %s", fault);
   check_build(L);
   stay_loaded();
   lua_encode_register(L);

@@ -5,6 +5,7 @@
 #include "lua_callback.h"
 #include "lua_engine.h"
 #include "lua_fields.h"
+#include "lua_raise.h"
 #include "lua_record.h"
 #include "lua_request.h"
 #include "lua_response.h"
@@ -21,7 +22,7 @@ static struct client *check_client(lua_State *L, int index) {
 struct client *lua_check_open_client(lua_State *L, int index) {
   struct client *client = check_client(L, index);
   if (client->closed)
-    luaL_error(L, "the client is closed");
+    lua_raise(L, "the client is closed");
   return client;
 }
 
@@ -131,12 +132,12 @@ static void check_agent_part(lua_State *L) {
   while (i < AGENT_PARTS && strcmp(agent_parts[i].name, name) != 0)
     i++;
   if (i == AGENT_PARTS)
-    luaL_error(L, "option app_info: expected name, version and url, got another field");
+    lua_raise(L, "option app_info: expected name, version and url, got another field");
   for (i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~')
       text = NULL, length = 0;
   if (!text || length > PR_MAX_HEADER_VALUE)
-    luaL_error(L, "option app_info.%s: expected printable ASCII, at most 255 characters", name);
+    lua_raise(L, "option app_info.%s: expected printable ASCII, at most 255 characters", name);
 }
 
 /* "PaymentRecordsLua/0.1.0 name/version (url)" */
@@ -171,7 +172,7 @@ static void open_transport(lua_State *L, struct client *client) {
                                        .plain = options->api_base.data[4] == ':'};
   client->transport = transport_new(&settings);
   if (!client->transport)
-    luaL_error(L, "not enough memory or descriptors for a client");
+    lua_raise(L, "not enough memory or descriptors for a client");
 }
 
 int lua_client_new(lua_State *L) {
@@ -181,12 +182,12 @@ int lua_client_new(lua_State *L) {
   lua_options_read_client(L, 1, &client->options);
   push_option(L, "api_key");
   if (lua_isnil(L, -1))
-    return luaL_error(
+    return lua_raise(
         L, "no API key: give the option api_key (a string, or a function that returns one)");
   fill_store(L, index);
   write_user_agent(L, &client->user_agent);
   if (client->user_agent.failed)
-    return luaL_error(L, "not enough memory");
+    return lua_raise(L, "not enough memory");
   if (!client->options.carried)
     open_transport(L, client);
   lua_settop(L, index);
@@ -201,7 +202,7 @@ static int client_call(lua_State *L) {
   bool refused;
   engine_check_idle(L, client);
   if (client->options.carried)
-    return luaL_error(L, "the option transport works with require \"payment_records\" only");
+    return lua_raise(L, "the option transport works with require \"payment_records\" only");
   struct call *call = lua_call_push(L, endpoint, 2, &refused);
   int index = lua_gettop(L);
   call->awaited = true;
@@ -254,7 +255,9 @@ static int client_begin(lua_State *L) {
  * argument 3, by default no shorter than it may wait. Within a callback it does nothing. Pushes the
  * number of calls that are unfinished, or whose on_done is due. */
 static void step(lua_State *L, const struct client *client) {
-  double seconds = luaL_optnumber(L, 2, 0);
+  if (!lua_isnoneornil(L, 2) && !lua_isnumber(L, 2))
+    lua_raise(L, "step: expected seconds, a number, got %s", luaL_typename(L, 2));
+  double seconds = lua_tonumber(L, 2);
   double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
   if (client->busy == 0 && !engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
     lua_error(L);
@@ -297,7 +300,7 @@ static int client_pollfd(lua_State *L) {
   engine_notice_fork(client);
   int descriptor = client->transport ? transport_descriptor(client->transport) : -1;
   if (client->transport && descriptor < 0)
-    return luaL_error(L, "the system has no descriptor left for the client");
+    return lua_raise(L, "the system has no descriptor left for the client");
   if (descriptor < 0)
     lua_pushnil(L);
   else

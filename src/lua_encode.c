@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lua_encode.h"
 
+#include "lua_raise.h"
 #include "lua_walk.h"
 
 #define FORM_TYPE "payment_records.form"
@@ -101,7 +102,8 @@ void lua_encode_register(lua_State *L) {
 
 /* The message has a form's buffer of its own, so that it too is freed when something raises. */
 int lua_encode(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!lua_istable(L, 1))
+    return lua_raise(L, "encode: expected a table, got %s", luaL_typename(L, 1));
   lua_settop(L, 1);
   struct walk walk = {.L = L, .form = lua_push_form(L)};
   walk.message = &lua_push_form(L)->body;
@@ -112,7 +114,7 @@ int lua_encode(lua_State *L) {
                      ? walk_fault(&walk, "expected a table of names, got a sequence")
                      : encode_table(&walk);
   if (walk.form->body.failed || walk.form->key.failed || walk.message->failed)
-    return luaL_error(L, "not enough memory");
+    return lua_raise(L, "not enough memory");
   if (!encoded)
     lua_pushnil(L);
   const struct buffer *result = encoded ? &walk.form->body : walk.message;

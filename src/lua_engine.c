@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "lua_call.h"
+#include "lua_raise.h"
 
 #include <math.h>
 #include <poll.h>
@@ -36,7 +37,7 @@ void engine_push_call(lua_State *L, int client, const struct call *call) {
 
 void engine_check_idle(lua_State *L, const struct client *client) {
   if (client->busy > 0)
-    luaL_error(
+    lua_raise(
         L, "the client is at work: a callback may start and cancel calls, but not wait for them");
 }
 
@@ -83,7 +84,7 @@ void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refu
   engine_notice_fork(client);
   if (!refused) {
     if (!timers_reserve(&client->timers, client->unfinished + 1))
-      luaL_error(L, "not enough memory");
+      lua_raise(L, "not enough memory");
     anchor(L, client_index, call);
     client->unfinished++;
     make_ready(call);

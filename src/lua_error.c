@@ -3,6 +3,7 @@
 
 #include "lua_encode.h"
 #include "lua_fields.h"
+#include "lua_raise.h"
 #include "lua_redact.h"
 #include "lua_response.h"
 
@@ -185,7 +186,7 @@ static int error_tostring(lua_State *L) {
   buffer_append_text(tail, ")");
   make_safe(tail);
   if (line->failed || tail->failed)
-    return luaL_error(L, "not enough memory");
+    return lua_raise(L, "not enough memory");
   lua_pushlstring(L, buffer_text(line), line->length);
   lua_pushlstring(L, buffer_text(tail), tail->length);
   form_free(scratch); /* a state that is being closed does not collect what is new */

@@ -4,6 +4,7 @@
 #include "base_url.h"
 #include "buffer.h"
 #include "lua_encode.h"
+#include "lua_raise.h"
 #include "lua_walk.h"
 #include "nearest.h"
 #include "payment_records.h"
@@ -104,26 +105,26 @@ static const char *show(lua_State *L, int index) {
 /* Raises, and shows the value on top of the stack, unless the option is a secret. */
 static int value_error(lua_State *L, const struct option *option, const char *expectation) {
   if (option->kind == KIND_KEY)
-    return luaL_error(L, "option %s: expected %s", option->name, expectation);
-  return luaL_error(L, "option %s: expected %s, got %s", option->name, expectation, show(L, -1));
+    return lua_raise(L, "option %s: expected %s", option->name, expectation);
+  return lua_raise(L, "option %s: expected %s, got %s", option->name, expectation, show(L, -1));
 }
 
 /* The name is at `index`. */
 static int unknown_error(lua_State *L, int index, unsigned scope) {
   struct nearest nearest = nearest_to(lua_tostring(L, index));
   if (find(lua_tostring(L, index), SCOPE_BOTH))
-    return luaL_error(L,
-                      scope == SCOPE_CALL
-                          ? "option %s: belongs to payment_records.new, not to a call"
-                          : "option %s: belongs to a call, not to payment_records.new",
-                      lua_tostring(L, index));
+    return lua_raise(L,
+                     scope == SCOPE_CALL
+                         ? "option %s: belongs to payment_records.new, not to a call"
+                         : "option %s: belongs to a call, not to payment_records.new",
+                     lua_tostring(L, index));
   const char *name = show(L, index);
   for (size_t i = 0; i < COUNT; i++)
     if (table[i].scope & scope)
       nearest_offer(&nearest, table[i].name);
   if (nearest.best)
-    return luaL_error(L, "unknown option %s (did you mean \"%s\"?)", name, nearest.best);
-  return luaL_error(L, "unknown option %s", name);
+    return lua_raise(L, "unknown option %s (did you mean \"%s\"?)", name, nearest.best);
+  return lua_raise(L, "unknown option %s", name);
 }
 
 /* A call's own key is a string: the function of a client is asked by the Lua layer. */
@@ -183,8 +184,8 @@ static void read_table(lua_State *L, int index, unsigned scope, struct options *
   lua_pushnil(L);
   while (lua_next(L, index)) {
     if (lua_type(L, -2) != LUA_TSTRING)
-      luaL_error(L, "expected a table of named options, got a key that is a %s",
-                 luaL_typename(L, -2));
+      lua_raise(L, "expected a table of named options, got a key that is a %s",
+                luaL_typename(L, -2));
     const struct option *option = find(lua_tostring(L, -2), scope);
     if (!option)
       unknown_error(L, -2, scope);
@@ -204,18 +205,18 @@ static void check_base(lua_State *L, const struct options *options) {
   switch (base_url_check(options->api_base.data, options->api_base.length)) {
   case BASE_URL_INVALID:
     /* Not shown: it may hold a user and a password. */
-    luaL_error(L, "option api_base: expected https://host or https://host:port and nothing more");
+    lua_raise(L, "option api_base: expected https://host or https://host:port and nothing more");
     break;
   case BASE_URL_NOT_LOOPBACK:
-    luaL_error(L,
-               "option api_base: http:// is accepted for 127.0.0.1, [::1] and localhost only, got "
-               "\"%s\"; use https://",
-               options->api_base.data);
+    lua_raise(L,
+              "option api_base: http:// is accepted for 127.0.0.1, [::1] and localhost only, got "
+              "\"%s\"; use https://",
+              options->api_base.data);
     break;
   case BASE_URL_PLAIN:
     if (lua_options_exposes_key(options))
-      luaL_error(L, "option api_base: a live key is sent over https:// only, got \"%s\"",
-                 options->api_base.data);
+      lua_raise(L, "option api_base: a live key is sent over https:// only, got \"%s\"",
+                options->api_base.data);
     break;
   case BASE_URL_SECURE: break;
   }
@@ -265,18 +266,18 @@ void lua_options_read_client(lua_State *L, int index, struct options *options) {
   lua_pop(L, 1);
   read_table(L, index, SCOPE_CLIENT, options);
   if (!own_texts(options))
-    luaL_error(L, "not enough memory");
+    lua_raise(L, "not enough memory");
   check_base(L, options);
   const char *bad = lua_options_bad_header(options);
   if (bad)
-    luaL_error(L, "option %s: expected " HEADER_EXPECTATION, bad);
+    lua_raise(L, "option %s: expected " HEADER_EXPECTATION, bad);
 }
 
 void lua_options_read_call(lua_State *L, int index, struct options *options) {
   if (lua_isnoneornil(L, index))
     return;
   if (!lua_istable(L, index))
-    luaL_error(L, "expected a table of options, got %s", luaL_typename(L, index));
+    lua_raise(L, "expected a table of options, got %s", luaL_typename(L, index));
   read_table(L, index, SCOPE_CALL, options);
 }
 
@@ -320,12 +321,14 @@ void lua_options_free(struct options *options) {
 }
 
 const struct endpoint *lua_options_check_endpoint(lua_State *L, int index) {
-  const char *name = luaL_checkstring(L, index);
+  const char *name = lua_tostring(L, index);
+  if (!name)
+    lua_raise(L, "expected the name of a call, got %s", luaL_typename(L, index));
   const struct endpoint *endpoint = endpoint_find(name);
   const char *nearest = endpoint ? NULL : endpoint_nearest(name);
   if (nearest)
-    luaL_error(L, "unknown call %s (did you mean \"%s\"?)", show(L, index), nearest);
+    lua_raise(L, "unknown call %s (did you mean \"%s\"?)", show(L, index), nearest);
   else if (!endpoint)
-    luaL_error(L, "unknown call %s", show(L, index));
+    lua_raise(L, "unknown call %s", show(L, index));
   return endpoint;
 }

@@ -7,6 +7,7 @@
 #include "lua_error.h"
 #include "lua_fields.h"
 #include "lua_params.h"
+#include "lua_raise.h"
 #include "lua_redact.h"
 #include "payment_records.h"
 #include "random.h"
@@ -24,8 +25,8 @@ struct arguments lua_request_arguments(lua_State *L, const struct endpoint *endp
   /* A table in the place of the id is told apart later, with a better message. */
   bool shifted = arguments.id && lua_istable(L, arguments.id);
   if (!lua_istable(L, arguments.params) && !optional && !shifted)
-    luaL_error(L, "%s: expected a table of parameters as argument %d, got %s", endpoint->name,
-               arguments.params - 1, luaL_typename(L, arguments.params));
+    lua_raise(L, "%s: expected a table of parameters as argument %d, got %s", endpoint->name,
+              arguments.params - 1, luaL_typename(L, arguments.params));
   return arguments;
 }
 
@@ -155,7 +156,7 @@ static void choose_key(lua_State *L, struct call *call, const struct options *op
     memcpy(call->idempotency_key, options->idempotency_key.data,
            options->idempotency_key.length + 1);
   else if (!random_key(call->idempotency_key))
-    luaL_error(L, "the system has no randomness for an idempotency key; give one as an option");
+    lua_raise(L, "the system has no randomness for an idempotency key; give one as an option");
 }
 
 static void fill_in(struct call *call, const struct options *options) {
@@ -202,7 +203,7 @@ bool lua_request_build(lua_State *L, const struct arguments *arguments, struct c
   lua_pop(L, 2);
   if (call->url.failed || call->headers.failed || call->form.body.failed || call->form.key.failed ||
       call->message.failed)
-    luaL_error(L, "not enough memory");
+    lua_raise(L, "not enough memory");
   if (!right) {
     lua_error_of_validation(L, &call->message, walk.path_length);
     lua_redact_value(L, call);
