@@ -253,7 +253,7 @@ describe("on_attempt", function()
   local BUSY = { status = 503, headers = { ["Request-Id"] = "req_1" }, body = "busy" }
 
   local function client_with(responses, on_attempt)
-    return samples.scripted(responses, { on_attempt = on_attempt, sleep = function() end })
+    return samples.scripted(responses, { on_attempt = on_attempt })
   end
 
   it("is told of every attempt, without secrets and bodies", function()

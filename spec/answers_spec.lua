@@ -180,7 +180,7 @@ describe("an answer of success that cannot be used", function()
     local client, requests = samples.scripted({
       { status = 200, headers = {}, body = "" }, { status = 200, headers = {}, body = whole:sub(1, 20) },
       { status = 200, headers = { ["Idempotent-Replayed"] = "true" }, body = whole },
-    }, { sleep = function() end })
+    })
     local record, err, response = client:report_payment(samples.reference())
     assert.is_nil(err)
     assert.equal(ID, record.id)
@@ -193,27 +193,36 @@ describe("an answer of success that cannot be used", function()
     local OTHER = '{"id":"pr_other","object":"%s"}'
     local LONGER, SHORTER, WITH_ZERO = ID .. "x", ID:sub(1, -2), ID .. "\\u0000x"
 
-    -- What a call becomes that is answered with `body` first, and then with what it asks for.
-    local function put_right(call, body, headers)
+    -- Starts a call that is answered with `body` first, and then with what it asks for.
+    local function begin(call, body, headers)
       local object = call.name:find "attempt_record$" and "payment_attempt_record" or "payment_record"
-      local client, requests = samples.scripted({
+      local client, requests = samples.scripted {
         { status = 200, headers = headers or {}, body = body:format(object) },
         { status = 200, headers = {}, body = ('{"id":"%s","object":"%s"}'):format(call.id or "pr_new", object) },
-      }, { sleep = function() end })
+      }
       local options = call.method == "POST" and { idempotency_key = "order-7" } or nil
-      local record, err = client[call.name](client, samples.arguments(call, samples.full[call.name](), options))
-      return record, err, requests
+      local started = client:start(call.name, samples.arguments(call, samples.full[call.name](), options))
+      return { client = client, call = started, requests = requests }
+    end
+
+    -- The result of one that began: they wait side by side for their second attempt.
+    local function finish(one)
+      repeat one.client:step(0.05) until one.call:done()
+      return one.call:result()
     end
 
     for _, call in ipairs(samples.calls) do
       if call.id then
         it(call.name .. " is made again, the same, until it has its own record", function()
-          for _, id in ipairs { "pr_other", LONGER, SHORTER, WITH_ZERO } do
-            local record, err, requests = put_right(call, (OTHER:gsub("pr_other", id)))
+          local begun = {}
+          for i, id in ipairs { "pr_other", LONGER, SHORTER, WITH_ZERO } do
+            begun[i] = begin(call, (OTHER:gsub("pr_other", id)))
+          end
+          for _, one in ipairs(begun) do
+            local record, err = finish(one)
             assert.is_nil(err)
             assert.equal(ID, record.id)
-            assert.equal(2, #requests)
-            assert.same(requests[1], requests[2])
+            assert.same({ 2, one.requests[1] }, { #one.requests, one.requests[2] })
           end
         end)
       end
@@ -221,11 +230,15 @@ describe("an answer of success that cannot be used", function()
       if call.method == "POST" then
         it(call.name .. " is made again when the idempotency key is another", function()
           local mine = ('{"id":"%s","object":"%%s"}'):format(call.id or "pr_new")
-          for _, key in ipairs { "order-8", "order-77", "order-", "ORDER-7" } do
-            local record, err, requests = put_right(call, mine, { ["idempotency-key"] = key })
+          local begun = {}
+          for i, key in ipairs { "order-8", "order-77", "order-", "ORDER-7" } do
+            begun[i] = begin(call, mine, { ["idempotency-key"] = key })
+          end
+          for _, one in ipairs(begun) do
+            local record, err = finish(one)
             assert.is_nil(err)
             assert.truthy(record)
-            assert.same({ 2, requests[1] }, { #requests, requests[2] })
+            assert.same({ 2, one.requests[1] }, { #one.requests, one.requests[2] })
           end
         end)
       end
@@ -248,8 +261,7 @@ describe("an answer of success that cannot be used", function()
       local err = select(2, answered(refusal))
       assert.same({ "unknown", true, 402 }, { err.outcome, err.retryable, err.status })
       assert.is_nil(err.code)
-      local client, requests = samples.scripted({ refusal, { status = 200, headers = {}, body = whole } },
-        { sleep = function() end })
+      local client, requests = samples.scripted({ refusal, { status = 200, headers = {}, body = whole } })
       assert.equal(ID, client:report_payment(samples.reference(), { idempotency_key = "order-7" }).id)
       assert.same({ 2, requests[1] }, { #requests, requests[2] })
       refusal.headers["Idempotency-Key"] = "order-7"

@@ -6,7 +6,7 @@ local servers = require "spec.support.servers"
 
 -- What curl's exit codes mean here
 local OK, HTTP09, CONNECT, PARTIAL, TIMEOUT, TLS, EMPTY, RECEIVE, CERTIFICATE = 0, 1, 7, 18, 28, 35, 52, 56, 60
-local TOO_LARGE_HEADER = 27
+local TOO_LARGE_HEADER, SEND = 27, 55
 
 ---Posts a form with curl: exit code, status of the answer (0: none), its body.
 local function post(server, arguments, path)
@@ -19,7 +19,7 @@ end
 
 local QUICK = "--max-time 0.25"
 
-local EARLY = { [CONNECT] = CONNECT, [RECEIVE] = RECEIVE } -- whether curl has noticed that it is connected by then
+local EARLY = { [CONNECT] = CONNECT, [SEND] = SEND, [RECEIVE] = RECEIVE } -- how far curl has come by then
 
 -- name, options of the server, curl's exit code (or those that it may be), the status it saw, arguments of curl
 local faults = {

@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 
 local cases = require "spec.faults.cases"
+local effort = require "spec.support.effort"
 
 local tables = {}
 
@@ -15,9 +16,8 @@ tables.FILES = {
   tls_spec = { "tls" },
 }
 
----The whole runs on Lua 5.4; elsewhere, and with AddressSanitizer or valgrind, one row of each so many: it is the same
----C code.
-tables.EVERY = _VERSION == "Lua 5.4" and not os.getenv "WATCHED" and 1 or 8
+---One row of each so many runs.
+tables.EVERY = effort.EVERY
 
 ---@class spec.FaultEntry
 ---@field title string

@@ -6,8 +6,7 @@ local payments = require "spec.support.payments"
 local runner = require "spec.faults.runner"
 local servers = require "spec.support.servers"
 
--- The whole runs on Lua 5.4; elsewhere one row of each so many: it is the same C code.
-local EVERY = _VERSION == "Lua 5.4" and not os.getenv "WATCHED" and 1 or 8
+local EVERY = require "spec.support.effort".EVERY -- one row of each so many runs
 
 local rows, count = 0, 0
 

@@ -1,6 +1,7 @@
 # Memory that runs out, at every moment of every scenario (spec/memory/sweep.c):
 #
-#   make oom             on Lua 5.4 and LuaJIT; scenarios of many points are sampled
+#   make oom             on Lua 5.4 and LuaJIT; scenarios of many points are sampled (SAMPLED=20 in each mode)
+#   make sweep           on $(LUA); LEAST= fails when there are fewer points
 #   make oom FULL=1      every point; ONLY=, MODE= choose scenarios and modes, JOBS= processes
 #   make oom-asan        a part of it with sanitizers, which look for leaks of their own accord
 
@@ -21,7 +22,7 @@ $(BUILD)/sweep: $(MEMORY_SOURCES) $(MEMORY_HEADERS) $(OBJECTS)
 .PHONY: oom oom-asan sweep
 sweep: $(BUILD)/sweep
 	@spec/support/certificates build/certificates
-	@env $(if $(FULL),FULL=1) JOBS=$(or $(JOBS),2) LEAST=$(or $(LEAST),1) \
+	@env $(if $(FULL),FULL=1) JOBS="$(JOBS)" SAMPLED="$(SAMPLED)" LEAST="$(LEAST)" \
 	  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 ONLY="$(ONLY)" MODE="$(MODE)" LUA_PATH="lua/?.lua;lua/?/init.lua;?.lua" \
 	  LSAN_OPTIONS=suppressions=spec/memory/leaks.supp:print_suppressions=0 \
 	  $(BUILD)/sweep spec/memory/scenarios.lua build/certificates

@@ -5,10 +5,10 @@
  * second, and so on until it gets through: one point each. After each point nothing may be left
  * over, and what the calls were told must be true of what the server has seen.
  *
- * From the environment: FULL=1 takes every point (else a scenario of many points is sampled), both
- * with the scenario's end and with the state closed at once; ONLY and MODE choose scenarios and
- * modes by a part of the name; JOBS is how many processes run at a time; LEAST is how many points
- * there must be. */
+ * From the environment: FULL=1 takes every point (else SAMPLED of them, of each scenario in each
+ * mode), both with the scenario's end and with the state closed at once; ONLY and MODE choose
+ * scenarios and modes by a part of the name; JOBS is how many processes run at a time; LEAST is how
+ * many points there must be. */
 #include "../../src/compat.h"
 #include "faults.h"
 #include "ledger.h"
@@ -30,7 +30,6 @@
 enum {
   MOST_SCENARIOS = 160,
   MOST_JOBS = 16,
-  SAMPLED = 20,     /* points of a scenario in a mode, unless all are taken */
   SECONDS = 60,     /* that a point may take before it is ended */
   SLOW = 8,         /* seconds: no call may wait for its whole timeout */
   MOST_CRASHES = 3, /* of a scenario in a mode */
@@ -74,6 +73,7 @@ static struct {
   char names[MOST_SCENARIOS][64];
   int scenarios;
   bool full;
+  unsigned long sampled;
   struct account (*accounts)[MODES]; /* shared with the processes */
 } all;
 
@@ -356,7 +356,7 @@ static void run_job(void) {
   unsigned long begin = point.account->at + 1;
   take_point(FAULT_FOREVER, false);
   unsigned long total = take_point(FAULT_FOREVER, false);
-  unsigned long stride = all.full ? 1 : 1 + total / SAMPLED;
+  unsigned long stride = all.full ? 1 : 1 + total / all.sampled;
   if (point.account->failures == 0 || point.account->crashes > 0)
     take_points(begin, stride, false);
   if (all.full)
@@ -406,14 +406,18 @@ static void wait_for_job(void) {
     job->pid = start_job(job->scenario, job->mode);
 }
 
+static unsigned long wanted_number(const char *variable, unsigned long otherwise) {
+  const char *wanted = getenv(variable);
+  return wanted && *wanted ? strtoul(wanted, NULL, 10) : otherwise;
+}
+
 static bool is_chosen(const char *variable, const char *name) {
   const char *wanted = getenv(variable);
   return !wanted || !*wanted || strstr(name, wanted);
 }
 
 static void run_jobs(void) {
-  const char *wanted = getenv("JOBS");
-  int most = wanted ? (int)strtol(wanted, NULL, 10) : 2, running = 0;
+  int most = (int)wanted_number("JOBS", 2), running = 0;
   for (int i = 0; i < all.scenarios * MODES; i++) {
     int scenario = i / MODES;
     const struct mode *mode = &modes[i % MODES];
@@ -451,7 +455,7 @@ static struct account sum(const struct mode *mode) {
 }
 
 static int report(void) {
-  unsigned long points = 0, failures = 0, least = 1;
+  unsigned long points = 0, failures = 0, least = wanted_number("LEAST", 1);
   printf("%-26s %8s %8s   %s\n", LUA_VERSION, "points", "failed", "leaked within lua-cjson");
   for (int i = 0; i < MODES; i++) {
     struct account account = sum(&modes[i]);
@@ -460,8 +464,6 @@ static int report(void) {
     points += account.points;
     failures += account.failures;
   }
-  if (getenv("LEAST"))
-    least = strtoul(getenv("LEAST"), NULL, 10);
   printf("%d scenarios, %lu points, %lu failed\n", all.scenarios, points, failures);
   if (points < least)
     printf("at least %lu points are wanted\n", least);
@@ -495,6 +497,7 @@ int main(int argc, char **argv) {
   all.script = argv[1];
   all.certificates = argv[2];
   all.full = getenv("FULL") != NULL;
+  all.sampled = wanted_number("SAMPLED", 20);
   static char line[4096]; /* of our own: a block of the heap would look like a leak */
   setvbuf(stdout, line, _IOLBF, sizeof line);
   read_script();

@@ -417,6 +417,8 @@ class Server:
         self.is_open = "listener" not in options
         self.listener = self.bind()
         self.name = self.listener.getsockname()
+        # Nobody else gets the port while nothing listens on it.
+        self.holder = None if "unix" in options else self.bind()
         self.begin()
 
     def tls_context(self, tls):
