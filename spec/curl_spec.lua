@@ -7,10 +7,9 @@ local samples = require "spec.support.samples"
 -- Each argument on a line of its own, its line breaks and backslashes escaped.
 local FAKE_CURL = [[
 #!/bin/sh
-for argument do
-  printf '%s' "$argument" | sed -e 's/\\/\\\\/g' | awk 'NR > 1 { printf "\\n" } { printf "%s", $0 }'
-  echo
-done
+exec "$LUA" - "$@" <<'END'
+for _, argument in ipairs(arg) do print((argument:gsub("\\", "\\\\"):gsub("\n", "\\n"))) end
+END
 ]]
 
 local TAKES_VALUE = { ["-u"] = true, ["-d"] = true, ["-H"] = true, ["--cacert"] = true, ["--proxy"] = true,

@@ -4,6 +4,7 @@
 -- Prints how often a finalizer ran, and how many calls or requests were wrong.
 
 local core = require "payment_records.core"
+local effort = require "spec.support.effort"
 local finalized = require "spec.support.finalized"
 local payment_records = require "payment_records"
 local samples = require "spec.support.samples"
@@ -100,7 +101,7 @@ local function use_own_keys()
     client = nil
   end)
   local options = { api_key = samples.KEY }
-  for _ = 1, 3000 do
+  for _ = 1, 3000 / effort.EVERY do
     local made = core.new { api_key = function() end, transport = function() end }
     client = made
     local prepared, request = pcall(made.prepare, made, "retrieve_payment_record", "pr_1", nil, options)
@@ -117,7 +118,7 @@ local function prepare_requests()
     ran = ran + 1
     client:prepare("report_payment", payment(666))
   end)
-  for i = 1, 300 do
+  for i = 1, 300 / effort.EVERY do
     local request = assert(client:prepare("report_payment", payment(1000 + i)))
     local _, pairs_written = request.body:gsub("&metadata", "")
     if not request.body:find("value]=" .. 1000 + i, 1, true) or pairs_written ~= 30 then wrong = wrong + 1 end
