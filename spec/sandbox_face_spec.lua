@@ -81,6 +81,11 @@ describe("a sandbox", function()
       assert.equal('{"object":"list","url":"/v1/payment_records","has_more":false,"data":[]}', response.body)
     end)
 
+    it("says so when it is given where its function should be", function()
+      assert.has_error(function() box.transport(GET) end,
+        "payment_records.sandbox: call it as box:transport(), with a colon")
+    end)
+
     it("returns nil and a message when a connection is lost", function()
       box:fail_next "lost_request"
       local response, message = box:transport()(GET)

@@ -38,7 +38,7 @@ describe("a transport of the program's", function()
     { "raises a table", function() error {} end, "connection_error", "transport" },
     { "returns nothing", function() end, "connection_error", "no response" },
     { "returns nil and why", function() return nil, "the wire is cut" end, "connection_error", "the wire is cut" },
-    { "returns a string", function() return RECORD end, "connection_error", "no response" },
+    { "returns a string", function() return RECORD end, "connection_error", "a response that is no table" },
     { "returns an empty table", function() return {} end, "response_error", "without a status" },
     { "returns a status that is none", function() return { status = "fine", body = RECORD } end, "response_error",
       "without a status" },

@@ -3,6 +3,7 @@
 
 #include "lua_call.h"
 #include "lua_callback.h"
+#include "lua_encode.h"
 #include "lua_engine.h"
 #include "lua_fields.h"
 #include "lua_raise.h"
@@ -132,7 +133,8 @@ static void check_agent_part(lua_State *L) {
   while (i < AGENT_PARTS && strcmp(agent_parts[i].name, name) != 0)
     i++;
   if (i == AGENT_PARTS)
-    lua_raise(L, "option app_info: expected name, version and url, got another field");
+    lua_raise(L, "option app_info: expected name, version and url, got the field %s",
+              lua_show(L, -2));
   for (i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~')
       text = NULL, length = 0;
@@ -415,7 +417,9 @@ static int client_deliver(lua_State *L) {
   } else {
     const char *message = lua_tostring(L, 4);
     answer = (struct answer){.fault = FAULT_BROKEN, .sends = 1};
-    answer.message = message ? message : "the transport returned no response";
+    answer.message = message           ? message
+                     : lua_isnil(L, 3) ? "the transport returned no response"
+                                       : "the transport returned a response that is no table";
   }
   if (call->state != CALL_ON_WIRE || call->client != client)
     return 0; /* a finalizer has ended it */

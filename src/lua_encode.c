@@ -93,6 +93,13 @@ struct form *lua_push_form(lua_State *L) {
   return form;
 }
 
+const char *lua_show(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  struct buffer *shown = &lua_push_form(L)->body;
+  walk_describe_value(L, index, shown);
+  return buffer_text(shown);
+}
+
 void lua_encode_register(lua_State *L) {
   luaL_newmetatable(L, FORM_TYPE);
   lua_pushcfunction(L, collect_form);

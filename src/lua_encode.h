@@ -15,6 +15,9 @@ int lua_encode(lua_State *L);
  * must survive errors. */
 struct form *lua_push_form(lua_State *L);
 
+/* The value at `index` as a message shows it. It lives as long as the userdata that is pushed. */
+const char *lua_show(lua_State *L, int index);
+
 /* Creates the metatable of such a userdata. */
 void lua_encode_register(lua_State *L);
 

@@ -94,19 +94,11 @@ bool lua_options_is_call_option(const char *name) {
   return find(name, SCOPE_CALL) != NULL;
 }
 
-/* The value at `index` as a message shows it. It lives as long as the userdata that is pushed. */
-static const char *show(lua_State *L, int index) {
-  index = lua_absindex(L, index);
-  struct buffer *shown = &lua_push_form(L)->body;
-  walk_describe_value(L, index, shown);
-  return buffer_text(shown);
-}
-
 /* Raises, and shows the value on top of the stack, unless the option is a secret. */
 static int value_error(lua_State *L, const struct option *option, const char *expectation) {
   if (option->kind == KIND_KEY)
     return lua_raise(L, "option %s: expected %s", option->name, expectation);
-  return lua_raise(L, "option %s: expected %s, got %s", option->name, expectation, show(L, -1));
+  return lua_raise(L, "option %s: expected %s, got %s", option->name, expectation, lua_show(L, -1));
 }
 
 /* The name is at `index`. */
@@ -118,7 +110,7 @@ static int unknown_error(lua_State *L, int index, unsigned scope) {
                          ? "option %s: belongs to payment_records.new, not to a call"
                          : "option %s: belongs to a call, not to payment_records.new",
                      lua_tostring(L, index));
-  const char *name = show(L, index);
+  const char *name = lua_show(L, index);
   for (size_t i = 0; i < COUNT; i++)
     if (table[i].scope & scope)
       nearest_offer(&nearest, table[i].name);
@@ -327,8 +319,8 @@ const struct endpoint *lua_options_check_endpoint(lua_State *L, int index) {
   const struct endpoint *endpoint = endpoint_find(name);
   const char *nearest = endpoint ? NULL : endpoint_nearest(name);
   if (nearest)
-    lua_raise(L, "unknown call %s (did you mean \"%s\"?)", show(L, index), nearest);
+    lua_raise(L, "unknown call %s (did you mean \"%s\"?)", lua_show(L, index), nearest);
   else if (!endpoint)
-    lua_raise(L, "unknown call %s", show(L, index));
+    lua_raise(L, "unknown call %s", lua_show(L, index));
   return endpoint;
 }

@@ -122,6 +122,7 @@ end
 --- The sandbox as the `transport` of a client: no socket, no server.
 ---@return fun(request: payment_records.sandbox.Request): payment_records.sandbox.Response|nil, string|nil
 function Box:transport()
+  if getmetatable(self) ~= Box then error("payment_records.sandbox: call it as box:transport(), with a colon", 2) end
   return function(request)
     return self:handle(request)
   end
