@@ -226,6 +226,15 @@ describe("the API key", function()
     end)
   end
 
+  it("is found in whatever case, with letters alone, and only where there is enough of it to be a secret", function()
+    for given, expected in pairs { AbcDefgh = "[api key] [api key] abc", abc = "abcdefgh ABCDEFGH abc" } do
+      local client = samples.scripted({ { status = 401, body = '{"error":{"message":"abcdefgh ABCDEFGH abc"}}',
+        headers = {} } })
+      local _, err = client:report_payment(samples.reference(), { api_key = given })
+      assert.equal(expected, err.message)
+    end
+  end)
+
   it("is in no error and no event when a call brings its own", function()
     local events = {}
     local client = samples.scripted({ { status = 401, body = '{"error":{"message":"sk_test_own K"}}', headers = {} } },

@@ -42,12 +42,6 @@ static char *encode(char *out, const char *text, size_t length) {
   return out;
 }
 
-void form_encode(struct buffer *buffer, const char *text, size_t length) {
-  char *out = reserve(buffer, length, 0);
-  if (out)
-    buffer_end_at(buffer, encode(out, text, length));
-}
-
 void form_begin(struct form *form) {
   buffer_clear(&form->body);
   buffer_clear(&form->key);

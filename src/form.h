@@ -46,9 +46,6 @@ void form_write_integer(struct form *form, long long value);
 /* Appends the place we are at as a person reads it: amount_requested[value], items[0][price]. */
 void form_describe_path(const struct form *form, struct buffer *text);
 
-/* Appends text, percent-encoded. */
-void form_encode(struct buffer *buffer, const char *text, size_t length);
-
 #pragma GCC visibility pop
 
 #endif
