@@ -53,14 +53,15 @@ function checks.result(case, call)
   end
 end
 
----No later than its deadline. A busy machine may keep the host from stepping the client for longer than that; but the
----client may not say later than that that it has nothing to do, and its last step must not wait.
+---No later than its deadline. A busy machine may keep the host from stepping the client for longer than that, and may
+---keep a step from going on; but the client may not say later than that that it has nothing to do, and its last step
+---must not wait.
 function checks.deadline(case, call)
   local last = call.started + call.deadline + SLACK
   if call.ended <= last then return end
-  if call.idle_at > last or call.asleep > SLACK then
-    fail(case, "%s: took %.3f s, %.3f s of them asleep in its last step; its deadline is %.3f s", call.reference,
-      call.ended - call.started, call.asleep, call.deadline)
+  if call.idle_at > last or call.sleeps > 0 then
+    fail(case, "%s: took %.3f s, and waited %d times in its last step; its deadline is %.3f s", call.reference,
+      call.ended - call.started, call.sleeps, call.deadline)
   end
 end
 

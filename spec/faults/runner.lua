@@ -34,7 +34,7 @@ local function start(case, reference, options, method, change)
     call.told = call.told + 1
     call.record, call.err, call.response, call.ended = record, err, response, processes.now()
     call.idle_at = case.idle_at or call.started
-    call.asleep = call.ended - case.step_began - (processes.awake() - case.awake_before)
+    call.sleeps = processes.sleeps() - case.sleeps_before
   end
   if method == "GET" then
     call.path = "/v1/payment_records/pr_" .. reference
@@ -53,17 +53,17 @@ local function is_done(case)
   return true
 end
 
--- Steps a client until it has nothing more to do, for some milliseconds at most, and notes when that was.
-local function step(case, seconds)
-  local last = processes.now() + 0.01
+-- Steps a client until it has nothing more to do, for some milliseconds at most, and notes when that step began.
+local function step(case)
+  local last, began = processes.now() + 0.01
   repeat
-    case.step_began, case.awake_before = processes.now(), processes.awake()
-    case.client:step(seconds)
+    began, case.sleeps_before = processes.now(), processes.sleeps()
+    case.client:step()
     if case.client:timeout() ~= 0 then
-      case.idle_at = processes.now()
+      case.idle_at = began
       return
     end
-  until case.step_began > last
+  until began > last
 end
 
 -- Steps the clients until all that was started is done.
@@ -73,11 +73,11 @@ local function finish(group)
   while #open > 0 and processes.now() < last do
     local waiting = {}
     for _, case in ipairs(open) do
-      step(case, 0)
+      step(case)
       if not is_done(case) then waiting[#waiting + 1] = case end
     end
     open = waiting
-    if open[1] then step(open[1], 0.001) end
+    if open[1] then processes.pause(0.001) end
   end
   for _, case in ipairs(open) do checks.fail(case, "not done after %d s", PATIENCE) end
 end

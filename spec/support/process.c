@@ -48,18 +48,11 @@ static int process_now(lua_State *L) {
   return 1;
 }
 
-/* awake() -> seconds that this thread has run, or stood in line for a processor: it did not sleep.
- * 0 where the system does not tell. */
-static int process_awake(lua_State *L) {
-  char line[128] = "", *rest = line;
-  FILE *file = fopen("/proc/thread-self/schedstat", "r");
-  if (file && !fgets(line, sizeof line, file))
-    line[0] = 0;
-  if (file)
-    fclose(file);
-  double ran = strtod(line, &rest), stood = strtod(rest, NULL); /* nanoseconds */
-  lua_pushnumber(L, (ran + stood) / 1e9);
-  return 1;
+/* sleeps() -> how often this thread has given up its processor, because it waited for something. */
+static int process_sleeps(lua_State *L) {
+  struct rusage usage;
+  getrusage(RUSAGE_THREAD, &usage);
+  return give(L, usage.ru_nvcsw);
 }
 
 /* pause(seconds): nothing else. A signal may end it sooner. */
@@ -183,7 +176,7 @@ int luaopen_process(lua_State *L) {
                                        {"exit", process_exit},
                                        {"wait", process_wait},
                                        {"now", process_now},
-                                       {"awake", process_awake},
+                                       {"sleeps", process_sleeps},
                                        {"pause", process_pause},
                                        {"descriptors", process_descriptors},
                                        {"fill", process_fill},
