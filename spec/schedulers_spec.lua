@@ -129,10 +129,10 @@ local ENDS = {
   ["a refusal"] = { steps = { { status = 402, body = '{"error":{"type":"card_error"}}' } } },
   ["too many retries"] = { steps = { { status = 500, body = "" } } },
   ["lost answers"] = { steps = { { fault = "close" } } },
-  ["its timeout"] = { steps = { { fault = "stall" } }, options = { timeout = 0.2, max_retries = 0 } },
-  ["its deadline"] = { steps = { { fault = "stall" } }, options = { deadline = 0.2 } },
+  ["its timeout"] = { steps = { { fault = "stall" } }, options = { timeout = 1, max_retries = 0 } },
+  ["its deadline"] = { steps = { { fault = "stall" } }, options = { deadline = 1 } },
   ["its deadline between two attempts"] = {
-    steps = { { status = 503, body = "", headers = { ["Retry-After"] = "5" } } }, options = { deadline = 0.2 },
+    steps = { { status = 503, body = "", headers = { ["Retry-After"] = "5" } } }, options = { deadline = 1 },
   },
 }
 

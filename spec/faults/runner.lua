@@ -11,10 +11,10 @@ local runner = { finished = 0 } -- how many cases
 
 local MOST_CALLS = 200 -- at once, so that the machine is not what makes them late
 local MOST_CASES = 300 -- whose servers are one process
-local PATIENCE = 12 -- seconds until a run that does not end is given up
-local CALM = { deadline = 10, timeout = 10, max_retries = 5 } -- options of calls that meet no fault
+local PATIENCE = 40 -- seconds until a run that does not end is given up
+local CALM = { deadline = 30, timeout = 30, max_retries = 5 } -- options of calls that meet no fault
 
-local ONCE = { deadline = 10, timeout = 10, max_retries = 0 }
+local ONCE = { deadline = 30, timeout = 30, max_retries = 0 }
 
 -- Bytes of Lua's memory that a group of cases may leave behind; what LuaJIT has compiled is among them.
 local LEFT_OVER = rawget(_G, "jit") and 262144 or 65536
