@@ -10,8 +10,8 @@ local TOO_LARGE_HEADER, SEND = 27, 55
 
 ---Posts a form with curl: exit code, status of the answer (0: none), its body.
 local function post(server, arguments, path)
-  local command = ("curl -q -s --noproxy '*' --max-time 10 --cacert %s %s -d amount=1 -w '\n%%{http_code}' %s%s"):format(
-    server.ca_file, arguments or "", server.url, path or "/v1/things")
+  local command = ("curl -q -s --noproxy '*' --max-time 10 --cacert %s %s -d amount=1 -w '\n%%{http_code}' %s%s")
+    :format(server.ca_file, arguments or "", server.url, path or "/v1/things")
   local output, code = files.capture(command)
   local body, status = output:match "^(.*)\n(%d+)$"
   return code, tonumber(status), body

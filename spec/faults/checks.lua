@@ -101,8 +101,8 @@ local function check_requests(case, call, requests)
   end
 end
 
----The attempts that the call counted are the requests that the server saw, when it is able to see them: one that ran out
----of time may not have come so far.
+---The attempts that the call counted are the requests that the server saw, when it is able to see them: one that ran
+---out of time may not have come so far.
 local function check_attempts(case, call, requests)
   local blind = case.row.blind == true or (case.row.blind and case.calls > 1)
   if blind or not call.faulty then return end
