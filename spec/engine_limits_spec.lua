@@ -115,6 +115,21 @@ describe("the core's part for the Lua layer", function()
     assert.equal("pr_1", call:result().id)
   end)
 
+  it("takes what comes late of an attempt that took too long for no answer to the next one", function()
+    local client = core.new { api_key = payments.KEY, transport = function() end, timeout = 0.01 }
+    local call = client:start("report_payment", PAYMENT)
+    local _, _, first = client:take(call)
+    local second
+    step_until(client, function()
+      second = second or select(3, client:take(call))
+      return second
+    end)
+    client:deliver(call, { status = 400, headers = { ["Request-Id"] = "req_1" } }, nil, first)
+    assert.is_false(call:done())
+    client:deliver(call, RECORD, nil, second)
+    assert.equal("pr_1", call:result().id)
+  end)
+
   it("takes a call beyond max_in_flight only when asked to", function()
     local client = core.new { api_key = payments.KEY, transport = function() end, max_in_flight = 1 }
     local calls = { client:start("report_payment", PAYMENT), client:start("report_payment", PAYMENT) }

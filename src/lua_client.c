@@ -351,8 +351,10 @@ static bool can_take(const struct client *client) {
   return !client->closed && client->busy == 0;
 }
 
-/* Lua: client:take([call[, beyond]]) -> call, request | nil. For a transport of the user's: what to
- * send next; with a call, that one or none. `beyond`: even if the wire has no room for it. */
+/* Lua: client:take([call[, beyond]]) -> call, request, attempt | nil. For a transport of the
+ * user's: what to send next; with a call, that one or none. `beyond`: even if the wire has no room
+ * for it.
+ */
 static int client_take(lua_State *L) {
   struct client *client = check_client(L, 1);
   struct call *only = lua_isnoneornil(L, 2) ? NULL : lua_check_call(L, 2);
@@ -372,7 +374,8 @@ static int client_take(lua_State *L) {
   if (client->closed) /* by a finalizer: the rest of it is due now */
     return engine_close(L, 1) ? 0 : lua_error(L);
   engine_carry(call); /* after all that may raise */
-  return 2;
+  lua_pushinteger(L, call->retries);
+  return 3;
 }
 
 /* Pushes a field of the response at index 3, read raw: nothing else runs meanwhile. */
@@ -404,13 +407,14 @@ static void read_response(lua_State *L, struct call *call, struct answer *answer
   }
 }
 
-/* Lua: client:deliver(call, response | nil[, message]). What the user's transport returned. */
+/* Lua: client:deliver(call, response | nil, message | nil, attempt). What the user's transport
+ * returned for that attempt. */
 static int client_deliver(lua_State *L) {
   const struct client *client = check_client(L, 1);
   struct call *call = lua_check_call(L, 2);
   struct answer answer;
-  lua_settop(L, 4);
-  if (call->state != CALL_ON_WIRE || call->client != client)
+  lua_settop(L, 5);
+  if (call->state != CALL_ON_WIRE || call->client != client || call->retries != lua_tointeger(L, 5))
     return 0; /* it took too long, or was canceled, or the client was closed */
   if (lua_istable(L, 3)) {
     read_response(L, call, &answer);

@@ -109,11 +109,12 @@ end
 -- may yield. `beyond`: even if max_in_flight is reached, for a caller that has no way to wait for the others.
 local function carry(self, only, beyond)
   if not self.transport then return false end
-  local call, request = self.core:take(only, beyond)
+  local call, request, attempt = self.core:take(only, beyond)
   local carried = call ~= nil
   while call do
-    self.core:deliver(call, delivered(protected(self.transport, request)))
-    call, request = self.core:take(only, beyond)
+    local response, message = delivered(protected(self.transport, request))
+    self.core:deliver(call, response, message, attempt)
+    call, request, attempt = self.core:take(only, beyond)
   end
   return carried
 end
