@@ -179,12 +179,13 @@ describe("a fork", function()
     local outcomes = processes.in_child(function()
       local results = {}
       for i, call in ipairs(calls) do
+        results[2 * i - 1] = select(2, call:result()).outcome
         call:cancel()
-        results[i] = select(2, call:result()).outcome
+        results[2 * i] = select(2, call:result()).outcome
       end
       return results
     end)
-    assert.same({ "unknown", "unknown" }, outcomes)
+    assert.same({ "unknown", "unknown", "unknown", "unknown" }, outcomes)
     calls[2]:cancel()
     assert.equal("not_sent", select(2, calls[2]:result()).outcome)
   end)

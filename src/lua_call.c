@@ -267,6 +267,7 @@ static int call_result(lua_State *L) {
   const struct call *call = lua_check_call(L, 1);
   if (call->state == CALL_DONE)
     return lua_call_push_result(L, 1);
+  engine_notice_fork(call->client);
   lua_pushnil(L);
   lua_error_of_unfinished(L, call);
   return 2;

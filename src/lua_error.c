@@ -129,9 +129,8 @@ void lua_error_of_unfinished(lua_State *L, const struct call *call) {
   lua_newtable(L);
   set_text(L, "type", "canceled_error");
   set_text(L, "message", "the call is not done: step the client until call:done()");
-  set_common(L, call,
-             call->attempts > 0 || call->state == CALL_ON_WIRE ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT,
-             true);
+  bool sent = call->attempts > 0 || call->doubt || call->state == CALL_ON_WIRE;
+  set_common(L, call, sent ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT, true);
 }
 
 static void append_field(lua_State *L, struct buffer *line, const char *name,
