@@ -69,6 +69,7 @@ struct call {
   int retries, max_retries;
   unsigned attempts, earlier_attempts; /* that went over the wire: in all, and before this one */
   bool doubt;                          /* some attempt ended unknown */
+  double doubt_since;                  /* when the first of these began, by clock_seconds_slept() */
   bool refused;                        /* some attempt was seen, and refused */
   struct exchange *exchange;           /* while on libcurl's wire */
   const struct answer *answer;         /* while settling */

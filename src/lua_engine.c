@@ -13,6 +13,9 @@
  * long; but it does not watch transfers that wait for a connection. */
 #define GRACE 0.05
 
+/* Stripe may forget a key after 24 hours: what has taken effect would do so again. */
+#define KEY_LIFE (23 * 3600.0)
+
 static struct client *client_at(lua_State *L, int index) {
   return lua_touserdata(L, index);
 }
@@ -52,8 +55,11 @@ static void make_ready(struct call *call) {
 }
 
 static void doubt(const struct ring_link *ring) {
-  for (struct ring_link *link = ring->next; link != ring; link = link->next)
-    ((struct call *)(void *)link)->doubt = true;
+  for (struct ring_link *link = ring->next; link != ring; link = link->next) {
+    struct call *call = (void *)link;
+    call->doubt_since = call->doubt ? call->doubt_since : clock_seconds_slept();
+    call->doubt = true;
+  }
 }
 
 void engine_notice_fork(struct client *client) {
@@ -231,6 +237,7 @@ bool engine_cancel(lua_State *L, int client_index, struct call *call, const char
 
 void engine_aim(struct call *call) {
   call->attempt_started = clock_seconds();
+  call->doubt_since = call->doubt ? call->doubt_since : clock_seconds_slept();
   double left = call->deadline > 0 ? call->deadline - call->attempt_started : call->timeout;
   call->request.url = buffer_text(&call->url);
   call->request.timeout = left < call->timeout ? left : call->timeout;
@@ -273,12 +280,20 @@ static bool fire(lua_State *L, int client_index, struct call *call) {
                      "the attempt took longer than the options timeout and deadline allow");
 }
 
+static bool is_key_old(const struct call *call) {
+  return call->doubt && clock_seconds_slept() >= call->doubt_since + KEY_LIFE;
+}
+
 bool engine_end_late(lua_State *L, int client_index, struct call *call, bool *late) {
+  *late = true;
+  if (is_key_old(call))
+    return end_attempt(L, client_index, call, FAULT_SETUP,
+                       "the idempotency key is too old for another attempt: look for the payment");
   *late = call->deadline > 0 && clock_seconds() >= call->deadline;
   return !*late || fire(L, client_index, call);
 }
 
-/* One whose deadline has passed ends without being sent. */
+/* One that comes too late ends without being sent. */
 static bool start_ready(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
   while (client->transport && has_room(client) && ring_first(&client->ready) &&

@@ -68,7 +68,8 @@ double engine_timeout(const struct client *client);
  * `beyond`: even if the wire has no room for it. */
 struct call *engine_next_to_carry(const struct client *client, struct call *only, bool beyond);
 
-/* Ends the call that engine_next_to_carry() gave, if its deadline has passed: *late says so. */
+/* Ends the call that engine_next_to_carry() gave, if its deadline has passed, or the time that its
+ * idempotency key lives: *late says so. */
 bool engine_end_late(lua_State *L, int client, struct call *call, bool *late);
 
 /* Sets the times of the request for an attempt that begins now. */

@@ -156,3 +156,25 @@ describe("a process that is stopped for longer than the deadline", function()
     end
   end)
 end)
+
+describe("a machine that sleeps before the next attempt of a call", function()
+  -- What becomes of the call, whose first attempt took effect.
+  local function sleep(hours)
+    local library = processes.build("sleeping_machine.c", "sleeping_machine.so", "-shared -fPIC")
+    local directory = files.temporary_directory()
+    local output, status = files.capture(
+      ("LD_PRELOAD=%s SLEPT_FILE=%s/slept timeout 60 %s spec/retry/sleeping_machine.lua %d 2>&1"):format(
+        library, directory, processes.interpreter, hours * HOUR))
+    files.remove(directory)
+    assert(status == 0, output)
+    return cjson.decode(output)
+  end
+
+  it("for most of a day sends it again", function()
+    assert.same({ outcome = "done", attempts = 2, records = 1 }, sleep(22))
+  end)
+
+  it("for as long as Stripe keeps a key does not: that would report the payment twice", function()
+    assert.same({ outcome = "unknown", retryable = false, attempts = 1, records = 1 }, sleep(24))
+  end)
+end)
