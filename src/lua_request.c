@@ -47,13 +47,23 @@ static bool is_id(lua_State *L, int index, const struct options *options) {
   return length >= 1 && length <= PR_MAX_ID && !lua_options_have_key(options, id, length);
 }
 
+/* As a message may show it: no header has been written yet by which the key would be found. */
+static void push_shown_id(lua_State *L, int index, const struct options *options) {
+  size_t length = 0;
+  const char *id = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : "";
+  if (lua_options_have_key(options, id, length))
+    lua_pushliteral(L, "[api key]");
+  else
+    lua_pushvalue(L, index);
+}
+
 static bool check_id(struct walk *walk, const struct arguments *arguments,
                      const struct options *options) {
   if (!arguments->id || is_id(walk->L, arguments->id, options))
     return true;
   form_begin(walk->form);
   form_enter_key(walk->form, "id", 2);
-  lua_pushvalue(walk->L, arguments->id);
+  push_shown_id(walk->L, arguments->id, options);
   walk_expected(walk,
                 "the id of the record as the first argument: 1 to 255 letters, digits, _ or -");
   lua_pop(walk->L, 1);
