@@ -163,3 +163,43 @@ describe("a transport that never returns", function()
     assert.same({ "timeout_error", "unknown" }, { select(2, call:result()).type, select(2, call:result()).outcome })
   end)
 end)
+
+describe("a callback that resumes a coroutine whose call was sent, and waits for its next attempt", function()
+  -- The coroutine, once that is so, and what the other call's on_done does then.
+  local function wait_for_attempt(options, on_done)
+    local sent = 0
+    local client = new(function(request)
+      if request.method == "GET" then return GOOD end
+      sent = sent + 1
+      if not options.sleep then coroutine.yield() end
+      return nil, "lost"
+    end, options)
+    local waiting = coroutine.create(function() return client:report_payment(payment(1)) end)
+    assert(coroutine.resume(waiting))
+    client:start("retrieve_payment_record", "pr_1", {}, { on_done = function() on_done(client, waiting) end })
+    client:step()
+    assert.equal(1, sent)
+    return waiting
+  end
+
+  local function assert_canceled(resumed, record, err)
+    assert(resumed, record)
+    assert.is_nil(record)
+    assert.same({ "canceled_error", "unknown" }, { err.type, err.outcome })
+    assert.is_string(err.idempotency_key)
+  end
+
+  it("and has closed the client, does not keep from it what is known", function()
+    local waiting = wait_for_attempt({ sleep = coroutine.yield }, function(client, coroutine_of_call)
+      client:close()
+      assert(coroutine.resume(coroutine_of_call))
+    end)
+    assert_canceled(coroutine.resume(waiting))
+  end)
+
+  it("which cannot sleep, does not hang: the call ends", function()
+    local results
+    wait_for_attempt({}, function(_, waiting) results = { coroutine.resume(waiting) } end)
+    assert_canceled(results[1], results[2], results[3])
+  end)
+end)

@@ -254,23 +254,26 @@ static int client_begin(lua_State *L) {
 #define SHORTEST_STEP 1e-4
 
 /* Waits at most as many seconds as argument 2 says (none: not at all), and works for those of
- * argument 3, by default no shorter than it may wait. Within a callback it does nothing. Pushes the
+ * argument 3, by default no shorter than it may wait. Pushes the
  * number of calls that are unfinished, or whose on_done is due. */
 static void step(lua_State *L, const struct client *client) {
   if (!lua_isnoneornil(L, 2) && !lua_isnumber(L, 2))
     lua_raise(L, "step: expected seconds, a number, got %s", luaL_typename(L, 2));
   double seconds = lua_tonumber(L, 2);
   double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
-  if (client->busy == 0 && !engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
+  if (!engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
     lua_error(L);
   size_t unfinished = client->unfinished + ring_size(&client->untold);
   lua_pushinteger(L, (lua_Integer)unfinished);
 }
 
-/* Lua: client:advance([seconds[, budget]]) -> number of calls. For who is not the host: one that
- * waits on the descriptor learns of it. */
+/* Lua: client:advance([seconds[, budget]]) -> number of calls | nil. For who is not the host: one
+ * that waits on the descriptor learns of it. nil: nothing can move, since a callback runs, or has
+ * closed the client. */
 static int client_advance(lua_State *L) {
-  const struct client *client = lua_check_open_client(L, 1);
+  const struct client *client = check_client(L, 1);
+  if (client->closed || client->busy > 0)
+    return 0;
   step(L, client);
   engine_wake_host(client);
   return 1;
@@ -321,8 +324,8 @@ static int client_events(lua_State *L) {
  * `calls`: for somebody who waits for a call; what a callback has raised, and what is ready for the
  * user's transport, is the host's. */
 static int client_timeout(lua_State *L) {
-  const struct client *client = lua_check_open_client(L, 1);
   bool host = !lua_toboolean(L, 2);
+  const struct client *client = host ? lua_check_open_client(L, 1) : check_client(L, 1);
   bool due = host && (client->raised > 0 || engine_next_to_carry(client, NULL, false));
   double seconds = due ? 0 : engine_timeout(client);
   if (seconds < 0)

@@ -124,7 +124,8 @@ local function pause(self)
   return seconds < LONGEST_SLEEP and seconds or LONGEST_SLEEP
 end
 
--- Where several coroutines wait, one of them steps in each round, since the others see that somebody has.
+-- Where several coroutines wait, one of them steps in each round, since the others see that somebody has. Within a
+-- callback, which may have closed the client, nothing moves: who cannot sleep until it has returned must not wait.
 local function await(self, call, sleep)
   local seen
   while not call:done() do
@@ -132,7 +133,8 @@ local function await(self, call, sleep)
     if call:done() then break end
     if not seen or seen == self.steps then
       self.steps = self.steps + 1
-      self.core:advance(sleep and 0 or LONGEST_WAIT)
+      local moved = self.core:advance(sleep and 0 or LONGEST_WAIT)
+      if not moved and not sleep then call:cancel "a callback waited for the call, which cannot go on meanwhile" end
     end
     seen = self.steps
     if sleep and not call:done() then

@@ -58,8 +58,8 @@ local function drive(_, core)
   repeat
     driver.stepped = ngx.now()
     stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
-    if stepped and unfinished > 0 then ngx.sleep(PAUSE) end
-  until not stepped or unfinished == 0
+    if stepped and unfinished and unfinished > 0 then ngx.sleep(PAUSE) end
+  until not stepped or not unfinished or unfinished == 0
   if drivers[core] == driver then drivers[core] = nil end
 end
 
