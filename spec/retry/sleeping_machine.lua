@@ -1,5 +1,5 @@
---- For clock_spec.lua, with sleeping_machine.c preloaded: makes a call whose answer is lost, lets the machine sleep until
--- its next attempt, and prints what became of it, as JSON.
+--- For clock_spec.lua, with sleeping_machine.c preloaded: makes a call whose answer is lost, lets the machine sleep
+-- until its next attempt, and prints what became of it, as JSON.
 --     lua sleeping_machine.lua SECONDS
 
 local cjson = require "cjson"
