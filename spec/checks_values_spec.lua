@@ -135,7 +135,7 @@ describe("metadata", function()
   end
 
   local refused = {
-    { "51 names", names(51), "metadata: expected at most 50 names" },
+    { "51 names", names(51), "metadata: expected at most 50 names, got 51" },
     { "a name of 41 characters", { [("é"):rep(41)] = "v" },
       ("metadata[%s]: expected at most 40 characters, got 41"):format(("é"):rep(41)) },
     { "a value of 501 characters", { k = ("é"):rep(501) }, "metadata[k]: expected at most 500 characters, got 501" },

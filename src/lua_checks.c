@@ -9,14 +9,18 @@
 /* A checker has its value on top of the stack, leaves it there, and writes it if it is right. */
 typedef bool checker(struct walk *walk, const struct param *param);
 
+static bool count_fault(struct walk *walk, size_t most, const char *what_got, size_t count) {
+  walk_fault(walk, "expected at most ");
+  buffer_append_integer(walk->message, (long long)most);
+  buffer_append_text(walk->message, what_got);
+  buffer_append_integer(walk->message, (long long)count);
+  return false;
+}
+
 static bool check_count(struct walk *walk, long characters, size_t max_length) {
   if (max_length == 0 || (size_t)characters <= max_length)
     return true;
-  walk_fault(walk, "expected at most ");
-  buffer_append_integer(walk->message, (long long)max_length);
-  buffer_append_text(walk->message, " characters, got ");
-  buffer_append_integer(walk->message, characters);
-  return false;
+  return count_fault(walk, max_length, " characters, got ", (size_t)characters);
 }
 
 /* Writes the string on top of the stack. max_length: characters; 0: there is no limit. */
@@ -188,7 +192,7 @@ static bool check_metadata(struct walk *walk, const struct param *param) {
   if (shape == SHAPE_SEQUENCE)
     return walk_fault(walk, "expected a table of names and strings, got a sequence");
   if (count > METADATA_MAX_KEYS)
-    return walk_fault(walk, "expected at most 50 names");
+    return count_fault(walk, METADATA_MAX_KEYS, " names, got ", count);
   return walk_each_name(walk, count, check_metadata_pair, NULL);
 }
 

@@ -139,7 +139,8 @@ static void check_agent_part(lua_State *L) {
     if (text[i] < ' ' || text[i] > '~')
       text = NULL, length = 0;
   if (!text || length > PR_MAX_HEADER_VALUE)
-    lua_raise(L, "option app_info.%s: expected printable ASCII, at most 255 characters", name);
+    lua_raise(L, "option app_info.%s: expected printable ASCII, at most 255 characters, got %s", name,
+              lua_show(L, -1));
 }
 
 /* "PaymentRecordsLua/0.1.0 name/version (url)" */
