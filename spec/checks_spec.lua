@@ -146,13 +146,14 @@ describe("types:", function()
 
   local wrong = {
     { "metadata", { "a" }, "expected a table of names and strings, got a sequence" },
-    { "metadata", { "a", b = "c" }, "expected either names or a sequence, got a table with both" },
+    { "metadata", { "a", b = "c" }, "expected a table of names and strings, got a key that is no string" },
+    { "metadata", { [4711] = "a" }, "expected a table of names and strings, got a key that is no string" },
     { "amount_requested", { 1, 2 }, "required, but missing", "amount_requested.currency" },
     { "customer_details", { "a" }, "expected a table of named parameters, got a sequence" },
     { "expand", { a = "b" }, "expected a sequence of strings, got a table with names" },
     { "expand", { "a", nil, "c" }, "expected a sequence, got a table with holes" },
-    { "customer_details", { [true] = "b" },
-      "expected keys that are strings or the indexes of a sequence, got true" },
+    { "customer_details", { [true] = "b" }, "expected a table of named parameters, got a key that is no string" },
+    { "customer_details", { [7] = "b" }, "expected a table of named parameters, got a key that is no string" },
   }
   for i, case in ipairs(wrong) do
     it("wrong shape " .. i .. " of " .. case[1], function()

@@ -188,7 +188,7 @@ static bool check_metadata(struct walk *walk, const struct param *param) {
     return walk_expected(walk, param_expectation(param->type));
   enum table_shape shape = walk_shape(walk, -1, &count);
   if (shape == SHAPE_INVALID)
-    return false;
+    return walk_fault(walk, "expected a table of names and strings, got a key that is no string");
   if (shape == SHAPE_SEQUENCE)
     return walk_fault(walk, "expected a table of names and strings, got a sequence");
   if (count > METADATA_MAX_KEYS)

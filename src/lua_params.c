@@ -84,7 +84,7 @@ static bool write_unknown(const struct fields *fields) {
   lua_pushvalue(walk->L, fields->table);
   enum table_shape shape = walk_shape(walk, -1, &count);
   if (shape == SHAPE_INVALID)
-    return false;
+    return walk_fault(walk, "expected a table of named parameters, got a key that is no string");
   if (shape == SHAPE_SEQUENCE)
     return walk_fault(walk, "expected a table of named parameters, got a sequence");
   return walk_each_name(walk, count, visit_unknown, fields->params);
