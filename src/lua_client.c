@@ -139,8 +139,8 @@ static void check_agent_part(lua_State *L) {
     if (text[i] < ' ' || text[i] > '~')
       text = NULL, length = 0;
   if (!text || length > PR_MAX_HEADER_VALUE)
-    lua_raise(L, "option app_info.%s: expected printable ASCII, at most 255 characters, got %s", name,
-              lua_show(L, -1));
+    lua_raise(L, "option app_info.%s: expected printable ASCII, at most 255 characters, got %s",
+              name, lua_show(L, -1));
 }
 
 /* "PaymentRecordsLua/0.1.0 name/version (url)" */
@@ -397,8 +397,9 @@ static void read_response(lua_State *L, struct call *call, struct answer *answer
   lua_response_read_headers(L, lua_gettop(L), &call->carried);
   push_field(L, "body");
   const char *body = lua_tolstring(L, -1, &length);
+  bool readable = body || lua_isnil(L, -1);
   *answer = (struct answer){.sends = 1,
-                            .status = (long)status,
+                            .status = readable ? (long)status : 0,
                             .headers = &call->carried,
                             .body = body ? body : "",
                             .body_length = length};

@@ -55,7 +55,9 @@ static void push_message(lua_State *L, const struct answer *answer) {
   if (answer->fault != FAULT_NONE)
     lua_pushstring(L, answer->message);
   else if (answer->status == 0)
-    lua_pushliteral(L, "the transport returned a response without a status, a whole number");
+    lua_pushliteral(L,
+                    "the transport returned a response without a status, a whole number, or with "
+                    "a body that is no string");
   else if (answer->status >= 200 && answer->status <= 299)
     lua_pushfstring(
         L, "the answer (status %d) is not the object that was asked for, or another request's",
