@@ -13,6 +13,8 @@ local before_sending = {
     message = "check that the server is up" },
   { "a Unix socket that is not there", {}, { retryable = true, curl_code = 7 },
     options = { unix_socket = "build/none.socket" }, message = "unix_socket" },
+  { "a Unix socket whose path is too long", {}, { curl_code = 6 },
+    options = { unix_socket = ("x"):rep(200) }, message = "check .*unix_socket" },
   { "a port that does not answer", { listener = "black_hole" }, {
     type = "timeout_error", retryable = true, curl_code = 28,
   }, options = { connect_timeout = 0.3 }, message = "connect_timeout" },

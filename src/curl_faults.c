@@ -9,7 +9,8 @@ static const struct {
 } faults[] = {
     {CURLE_OPERATION_TIMEDOUT, FAULT_TIMEOUT, "see the options timeout and connect_timeout"},
     {CURLE_COULDNT_RESOLVE_HOST, FAULT_CONNECT,
-     "check api_base, the network and the name servers of this machine"},
+     "check api_base, the option unix_socket if it is given, the network and the name servers of "
+     "this machine"},
     {CURLE_COULDNT_RESOLVE_PROXY, FAULT_CONNECT, "check the option proxy"},
     {CURLE_COULDNT_CONNECT, FAULT_CONNECT,
      "check that the server is up, that this machine may reach it, and the options proxy and "
