@@ -75,7 +75,8 @@ describe("new raises on", function()
       assert.error_matches(function() new { app_info = { name = "Shop", [field] = "x" } } end,
         "expected name, version and url, got the field " .. shown)
     end
-    assert.error_matches(function() new { app_info = { version = 1 } } end, "app_info.version: expected printable .*, got 1$")
+    assert.error_matches(function() new { app_info = { version = 1 } } end,
+      "app_info.version: expected printable .*, got 1$")
   end)
 
   it("an unknown option, with the nearest name", function()

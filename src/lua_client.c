@@ -255,8 +255,8 @@ static int client_begin(lua_State *L) {
 #define SHORTEST_STEP 1e-4
 
 /* Waits at most as many seconds as argument 2 says (none: not at all), and works for those of
- * argument 3, by default no shorter than it may wait. Pushes the
- * number of calls that are unfinished, or whose on_done is due. */
+ * argument 3, by default no shorter than it may wait. Pushes the number of calls that are
+ * unfinished, or whose on_done is due. */
 static void step(lua_State *L, const struct client *client) {
   if (!lua_isnoneornil(L, 2) && !lua_isnumber(L, 2))
     lua_raise(L, "step: expected seconds, a number, got %s", luaL_typename(L, 2));
@@ -357,8 +357,7 @@ static bool can_take(const struct client *client) {
 
 /* Lua: client:take([call[, beyond]]) -> call, request, attempt | nil. For a transport of the
  * user's: what to send next; with a call, that one or none. `beyond`: even if the wire has no room
- * for it.
- */
+ * for it. */
 static int client_take(lua_State *L) {
   struct client *client = check_client(L, 1);
   struct call *only = lua_isnoneornil(L, 2) ? NULL : lua_check_call(L, 2);

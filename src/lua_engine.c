@@ -281,7 +281,8 @@ static bool fire(lua_State *L, int client_index, struct call *call) {
 }
 
 static bool is_key_old(const struct call *call) {
-  return call->doubt && clock_seconds_slept() >= call->doubt_since + KEY_LIFE;
+  return *call->idempotency_key && call->doubt &&
+         clock_seconds_slept() >= call->doubt_since + KEY_LIFE;
 }
 
 bool engine_end_late(lua_State *L, int client_index, struct call *call, bool *late) {
