@@ -109,7 +109,11 @@ describe("new raises on", function()
   end)
 
   it("a colon in place of the dot", function()
-    assert.error_matches(function() payment_records:new { api_key = KEY } end, "call it with a dot, not with a colon$")
+    for _, name in ipairs { "new", "encode", "describe", "minor_units" } do
+      local _, message = pcall(function() payment_records[name](payment_records, {}) end)
+      assert.matches("options_spec%.lua:%d+: payment_records%." .. name .. ": call it with a dot, not with a colon$",
+        message)
+    end
   end)
 
   it("and shows where the caller called it", function()

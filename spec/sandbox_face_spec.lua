@@ -81,9 +81,14 @@ describe("a sandbox", function()
       assert.equal('{"object":"list","url":"/v1/payment_records","has_more":false,"data":[]}', response.body)
     end)
 
-    it("says so when it is given where its function should be", function()
-      assert.has_error(function() box.transport(GET) end,
-        "payment_records.sandbox: call it as box:transport(), with a colon")
+    it("and the other methods say so when they are called with a dot, or given in its place", function()
+      for _, name in ipairs { "transport", "handle", "receive", "fail_next", "records", "requests", "reset" } do
+        local raised, message = pcall(function() box[name](GET) end)
+        assert.is_false(raised)
+        assert.matches("sandbox_face_spec%.lua:%d+: payment_records%.sandbox: call it as box:" .. name
+          .. "%(%), with a colon$", message)
+      end
+      assert.error_matches(function() sandbox:new() end, "sandbox%.new: call it with a dot, not with a colon$")
     end)
 
     it("returns nil and a message when a connection is lost", function()
@@ -92,6 +97,11 @@ describe("a sandbox", function()
       assert.is_nil(response)
       assert.equal("connection lost before the request arrived", message)
     end)
+  end)
+
+  it("shows the records of a mode that there is", function()
+    assert.same({ {}, {} }, { box:records "test", box:records "live" })
+    assert.error_matches(function() box:records "tset" end, "records: expected test or live, got tset$")
   end)
 
   describe("receive", function()

@@ -12,13 +12,18 @@ local minor_units = require "payment_records.minor_units"
 
 local payment_records = { _VERSION = core._VERSION }
 
+local function check_dot(first, name)
+  if not rawequal(first, payment_records) then return end
+  error("payment_records." .. name .. ": call it with a dot, not with a colon", 3)
+end
+
 --- Makes a client. Keep it: it owns the connections, and its calls share them.
 --
 -- Raises, naming the option, when one is unknown or wrong, and when there is no API key.
 ---@param options payment_records.ClientOptions|nil without `api_key`, STRIPE_API_KEY of the environment is taken
 ---@return payment_records.Client
 function payment_records.new(options)
-  if rawequal(options, payment_records) then error("payment_records.new: call it with a dot, not with a colon", 2) end
+  check_dot(options, "new")
   if options ~= nil and type(options) ~= "table" then
     error("payment_records.new: expected a table of options, got a " .. type(options), 2)
   end
@@ -36,6 +41,7 @@ end
 ---@return string|nil body
 ---@return string|nil message what cannot be encoded, and where, when `body` is nil
 function payment_records.encode(parameters)
+  check_dot(parameters, "encode")
   return core.encode(parameters)
 end
 
@@ -45,6 +51,7 @@ end
 ---@param name string such as "report_payment"
 ---@return payment_records.Parameter[]
 function payment_records.describe(name)
+  check_dot(name, "describe")
   return core.describe(name)
 end
 
@@ -54,6 +61,7 @@ end
 ---@return integer|nil minor_units
 ---@return string|nil message why the amount is not exact in this currency, when `minor_units` is nil
 function payment_records.minor_units(amount, currency)
+  check_dot(amount, "minor_units")
   return minor_units(amount, currency)
 end
 

@@ -59,8 +59,14 @@ local function check_options(options)
   end
 end
 
+local function check_box(self, method)
+  if getmetatable(self) == Box then return end
+  error(("payment_records.sandbox: call it as box:%s(), with a colon"):format(method), 3)
+end
+
 --- Forgets everything: records, idempotency keys, requests seen, faults waiting. Ids start again, too.
 function Box:reset()
+  check_box(self, "reset")
   self.next_id = ids.new()
   self.scopes, self.log, self.injections = {}, {}, {}
 end
@@ -95,6 +101,7 @@ end
 ---@param request payment_records.sandbox.Request raises without a method and a path or url
 ---@return fun(): payment_records.sandbox.Response|nil, string|nil finish executes, once, and answers as `handle` does
 function Box:receive(request)
+  check_box(self, "receive")
   check_request(request)
   local injected = table.remove(self.injections, 1) or { executed = true }
   if injected.lost and not injected.executed then
@@ -116,13 +123,14 @@ end
 ---@return payment_records.sandbox.Response|nil response nil where `fail_next` asked for a lost connection
 ---@return string|nil message
 function Box:handle(request)
+  check_box(self, "handle")
   return self:receive(request)()
 end
 
 --- The sandbox as the `transport` of a client: no socket, no server.
 ---@return fun(request: payment_records.sandbox.Request): payment_records.sandbox.Response|nil, string|nil
 function Box:transport()
-  if getmetatable(self) ~= Box then error("payment_records.sandbox: call it as box:transport(), with a colon", 2) end
+  check_box(self, "transport")
   return function(request)
     return self:handle(request)
   end
@@ -136,6 +144,7 @@ end
 ---   or `body`, any text; `headers`; `executed`, whether the request takes effect all the same (false by default)
 ---@param fault string|table raises on anything else
 function Box:fail_next(fault)
+  check_box(self, "fail_next")
   local injected, message = injection.new(fault)
   if not injected then error("payment_records.sandbox: fail_next: " .. message, 2) end
   table.insert(self.injections, injected)
@@ -149,17 +158,23 @@ local function copy(value)
 end
 
 --- The records that are stored, as the API shows them; a field that is `null` is absent.
----@param mode string|nil "test" (default) or "live"
+---@param mode string|nil "test" (default) or "live"; raises on another
 ---@param account string|nil a connected account (`Stripe-Account`)
 ---@return table[] records in the order of their creation; a copy
 function Box:records(mode, account)
-  return copy(calls.scope(self, mode or "test", account).ledger:all())
+  check_box(self, "records")
+  mode = mode or "test"
+  if mode ~= "test" and mode ~= "live" then
+    error(("payment_records.sandbox: records: expected test or live, got %s"):format(tostring(mode)), 2)
+  end
+  return copy(calls.scope(self, mode, account).ledger:all())
 end
 
 --- The requests that arrived: `method`, `path` (without the query), `params` (a tree of strings, if it could be read),
 --- `idempotency_key`, `request_id`, `status` (of the answer, nil until there is one), `replayed`. Never the API key.
 ---@return table[] requests oldest first, at least the latest 10,000; a copy
 function Box:requests()
+  check_box(self, "requests")
   return copy(self.log)
 end
 
@@ -174,6 +189,7 @@ local sandbox = {}
 ---   by default the amount stays, as the description of the field has it
 ---@return payment_records.Sandbox
 function sandbox.new(options)
+  if rawequal(options, sandbox) then error("payment_records.sandbox.new: call it with a dot, not with a colon", 2) end
   if options == nil then options = {} end
   check_options(options)
   local clock = options.now or os.time
