@@ -54,10 +54,16 @@ static void make_ready(struct call *call) {
     timers_clear(&client->timers, &call->timer);
 }
 
+/* If the call will be in doubt, it will be since now. */
+static void note_doubt_since(struct call *call) {
+  if (!call->doubt)
+    call->doubt_since = clock_seconds_slept();
+}
+
 static void doubt(const struct ring_link *ring) {
   for (struct ring_link *link = ring->next; link != ring; link = link->next) {
     struct call *call = (void *)link;
-    call->doubt_since = call->doubt ? call->doubt_since : clock_seconds_slept();
+    note_doubt_since(call);
     call->doubt = true;
   }
 }
@@ -237,7 +243,7 @@ bool engine_cancel(lua_State *L, int client_index, struct call *call, const char
 
 void engine_aim(struct call *call) {
   call->attempt_started = clock_seconds();
-  call->doubt_since = call->doubt ? call->doubt_since : clock_seconds_slept();
+  note_doubt_since(call);
   double left = call->deadline > 0 ? call->deadline - call->attempt_started : call->timeout;
   call->request.url = buffer_text(&call->url);
   call->request.timeout = left < call->timeout ? left : call->timeout;

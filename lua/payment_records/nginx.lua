@@ -54,12 +54,13 @@ end
 -- (ngx.sleep(0) would log a warning each time where nginx lacks a patch of OpenResty's.)
 local function drive(_, core)
   local driver = drivers[core] or {}
-  local stepped, unfinished
+  local goes_on
   repeat
     driver.stepped = ngx.now()
-    stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
-    if stepped and unfinished and unfinished > 0 then ngx.sleep(PAUSE) end
-  until not stepped or not unfinished or unfinished == 0
+    local stepped, unfinished = pcall(core.advance, core, 0, BUDGET)
+    goes_on = stepped and (unfinished or 0) > 0
+    if goes_on then ngx.sleep(PAUSE) end
+  until not goes_on
   if drivers[core] == driver then drivers[core] = nil end
 end
 

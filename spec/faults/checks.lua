@@ -101,12 +101,12 @@ local function check_requests(case, call, requests)
   end
 end
 
----The attempts that the call counted are the requests that the server saw, when it is able to see them: one that ran
----out of time may not have come so far.
+---The attempts that the call counted are the requests that the server saw, when it is able to see them: only one that
+---ran out of time may not have come so far.
 local function check_attempts(case, call, requests)
   local blind = case.row.blind == true or (case.row.blind and case.calls > 1)
   if blind or not call.faulty then return end
-  local unread = case.row.stalls and call.response.attempts or was_struck(case, call) and 1 or 0
+  local unread = case.timed_out[call.path or call.response.idempotency_key] or 0
   if call.response.attempts < #requests or call.response.attempts > #requests + unread then
     fail(case, "%s: %d attempts counted, %d requests seen, %s", call.reference, call.response.attempts, #requests,
       tostring(call.err))

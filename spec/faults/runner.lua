@@ -90,7 +90,10 @@ local function open_client(case)
   for name, value in pairs(case.client_options) do options[name] = value end
   for _, name in ipairs(CALL_OPTIONS) do options[name] = nil end
   options.proxy = case.faulty ~= case.server and case.faulty.url or nil
+  case.timed_out = {} -- how many attempts of each call, by path or key
   options.on_attempt = function(event)
+    local call = event.idempotency_key or event.path
+    if event.error_type == "timeout_error" then case.timed_out[call] = (case.timed_out[call] or 0) + 1 end
     if event.error_type and case.mends and case.armed then
       case.armed = false
       case.faulty:go_on { {} }
