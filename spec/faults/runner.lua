@@ -17,7 +17,7 @@ local CALM = { deadline = 30, timeout = 30, max_retries = 5 } -- options of call
 local ONCE = { deadline = 30, timeout = 30, max_retries = 0 }
 
 -- Bytes of Lua's memory that a group of cases may leave behind; what LuaJIT has compiled is among them.
-local LEFT_OVER = rawget(_G, "jit") and 262144 or 65536
+local LEFT_OVER = rawget(_G, "jit") and 524288 or 65536
 
 local function payment(reference, change)
   local params = payments.with { metadata = { reference = reference } }
