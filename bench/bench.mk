@@ -1,5 +1,5 @@
 # How fast, beside what (bench/README.md):   make bench, bench-quick, or a part: bench-calls, bench-instructions, bench-flight,
-# bench-flight-instructions, bench-queue, bench-nginx
+# bench-flight-instructions, bench-queue, bench-nginx, bench-nginx-instructions
 
 BENCH = $(BUILD)/bench
 BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA) PEERS=$(CURDIR)/build/peers
@@ -50,10 +50,14 @@ bench-connect: $(CORE) $(BENCH)/connect $(BENCH)/system_libcurl.so
 	@$(BENCH_ENVIRONMENT) SERVER=closing bench/with_server bench/run_connect
 
 # nginx runs LuaJIT, whatever LUA is.
+.PHONY: bench-nginx-instructions
 ifeq ($(LUA),luajit)
 bench-nginx: $(CORE) $(BENCH)/probe
 	@$(BENCH_ENVIRONMENT) SERVER=delayed DELAY=$${DELAY:-0.1} bench/with_server bench/run_nginx
+
+bench-nginx-instructions: $(CORE)
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_nginx_instructions
 else
-bench-nginx:
-	@$(MAKE) --no-print-directory LUA=luajit bench-nginx
+bench-nginx bench-nginx-instructions:
+	@$(MAKE) --no-print-directory LUA=luajit $@
 endif

@@ -51,4 +51,15 @@ if os.getenv "RESTY_HTTP" then
   end
 end
 
+local begun = 0
+for name, handler in pairs(handlers) do
+  handlers[name] = function()
+    begun = begun + 1
+    handler()
+  end
+end
+
+---How many requests have reached one of them.
+function handlers.begun() return begun end
+
 return handlers

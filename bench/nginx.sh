@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Starts nginx with a configuration of bench/server, or of SERVERS; sourced from the root of the repository.
-# The caller sets DIRECTORY, a temporary one with the certificates.
+# The caller sets DIRECTORY, a temporary one with the certificates; NGINX when it is to be run by another program.
+
+NGINX=(nginx)
+HANDLERS=${HANDLERS:-"payment_records payment_records_http2 cosockets ${RESTY_HTTP:+resty_http}"} # of bench/handlers.lua
 
 # Below the range from which systems give ports to outgoing connections.
 random_port() {
@@ -30,7 +33,7 @@ configure() { # directory
 
 # The process id file appears when every address is bound.
 start() { # name, directory
-  nginx -p "$2" -e stderr -c "$1.conf" </dev/null >"$2/log" 2>&1 &
+  "${NGINX[@]}" -p "$2" -e stderr -c "$1.conf" </dev/null >"$2/log" 2>&1 &
   nginx_pid=$!
   while kill -0 "$nginx_pid" 2>/dev/null; do
     [ ! -s "$2/nginx.pid" ] || return 0
