@@ -134,6 +134,7 @@ describe("stripe-mock", function()
       assert.equal(name, err.param)
       assert.equal("not_sent", err.outcome)
       assert.is_nil(log:find("Request: ", 1, true), log)
+      assert.is_nil(log:find("read frame HEADERS", 1, true), log)
     end)
   end
 
