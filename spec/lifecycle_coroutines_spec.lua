@@ -152,6 +152,22 @@ describe("a coroutine that waits", function()
     finish(waiting)
     assert.equal("pr_1", results[1][1].id)
   end)
+
+  it("and has its result before its on_done is called, leaves to step what that raises", function()
+    local client, waiting, result = yielding(playing { { fault = "stall" } }), nil, nil
+    local told = client:start("report_payment", PAYMENT, { on_done = function() assert(coroutine.resume(waiting)) end })
+    waiting = coroutine.create(function()
+      result = { client:report_payment(PAYMENT, { on_done = function() error "late" end }) }
+    end)
+    assert(coroutine.resume(waiting))
+    client:close()
+    assert.is_true(told:done())
+    assert.same({ "dead", "canceled_error" }, { coroutine.status(waiting), result[2].type })
+    assert.is_nil(result[3].callback_error)
+    local stepped, raised = pcall(client.step, client)
+    assert.is_false(stepped)
+    assert.matches("late$", raised)
+  end)
 end)
 
 -- Where nothing may yield the sleep raises.

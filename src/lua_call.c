@@ -262,11 +262,14 @@ static int call_done(lua_State *L) {
   return 1;
 }
 
-/* Lua: call:result() -> record, nil, response | nil, error, response. */
+/* Lua: call:result() -> record, nil, response | nil, error, response. Who has waited may have it
+ * before on_done is called: nobody looks at the response for what that raises. */
 static int call_result(lua_State *L) {
-  const struct call *call = lua_check_call(L, 1);
-  if (call->state == CALL_DONE)
+  struct call *call = lua_check_call(L, 1);
+  if (call->state == CALL_DONE) {
+    call->awaited = false;
     return lua_call_push_result(L, 1);
+  }
   engine_notice_fork(call->client);
   lua_pushnil(L);
   lua_error_of_unfinished(L, call);
