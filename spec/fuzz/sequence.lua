@@ -155,9 +155,10 @@ end
 
 local function look()
   local call = some_call()
-  if not (call and call.object) then return end
-  local record, err = call.object:result()
-  if call.object:done() then
+  local object = call and call.object -- a finalizer may forget it meanwhile
+  if not object then return end
+  local record, err = object:result()
+  if object:done() then
     check((record == nil) ~= (err == nil), "not one result")
   else
     check(record == nil and err.type == "canceled_error", "a result before the end")
