@@ -62,3 +62,17 @@ stop_nginx() {
   while [ -n "$nginx_pid" ] && kill "$nginx_pid" 2>/dev/null; do sleep 0.05; done
   nginx_pid=
 }
+
+# The worker whose handlers are compared, and requests to one of them.
+
+start_worker() { # connections
+  CONNECTIONS=$1 start_nginx worker
+}
+
+load() { # location, connections, seconds
+  wrk --threads 1 --connections "$2" --duration "$3" --timeout 60 --script bench/wrk_report.lua \
+    "http://127.0.0.1:$plain_port/$1" >"$DIRECTORY/load" || {
+    head -n 20 "$DIRECTORY/load" "$DIRECTORY"/*/log >&2
+    exit 1
+  }
+}
