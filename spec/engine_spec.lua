@@ -3,6 +3,7 @@
 local files = require "spec.support.files"
 local payment_records = require "payment_records"
 local payments = require "spec.support.payments"
+local processes = require "spec.support.processes"
 local servers = require "spec.support.servers"
 
 local PAYMENT = payments.PAYMENT
@@ -101,6 +102,38 @@ describe("calls in flight", function()
       ticks = ticks + 1
     end
     assert.is_true(ticks < 40, ticks)
+  end)
+
+  it("end one at a time, by steps that are given no time at all", function()
+    local client, ended, unfinished = payments.client(playing {}), {}, 5
+    for _ = 1, unfinished do client:start("report_payment", PAYMENT) end
+    while unfinished > 0 and #ended < 200 do
+      files.shell "sleep 0.02" -- so that several are answered at the same time
+      local left = client:step(nil, 0)
+      ended[#ended + 1], unfinished = unfinished - left, left
+    end
+    assert.equal(0, unfinished)
+    assert.equal(1, math.max((table.unpack or unpack)(ended)))
+  end)
+
+  it("are waited for by a step that may work for no time", function()
+    local client = payments.client(playing { { fault = "stall" } })
+    client:start("report_payment", PAYMENT)
+    local before, steps = processes.now(), 0
+    repeat
+      client:step(0.1, 0)
+      steps = steps + 1
+    until processes.now() - before > 1
+    assert.is_true(steps < 20, steps)
+  end)
+
+  it("end all at once, by a step that is given time", function()
+    local server = playing { { delay = 0.1 } }
+    local client = payments.client(server)
+    for _ = 1, 5 do client:start("report_payment", PAYMENT) end
+    assert.is_true(step_until(client, function() return #server:requests() == 5 end))
+    files.shell "sleep 1" -- until all are answered
+    assert.equal(0, client:step(nil, 10))
   end)
 
   it("are counted by step in integers, which waits no longer than asked", function()

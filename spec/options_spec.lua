@@ -397,6 +397,7 @@ describe("what a method raises", function()
     start = function() client:start "report_paymen" end,
     ["start without a name"] = function() client:start() end,
     step = function() client:step "soon" end,
+    ["the budget of a step"] = function() client:step(0, true) end,
     prepare = function() client:prepare("report_payment", 1) end,
     curl = function() client:curl "curl" end,
     ["a page"] = function()

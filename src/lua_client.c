@@ -254,15 +254,22 @@ static int client_begin(lua_State *L) {
 /* Seconds that a step works when nothing else is said, so that its host can go on. */
 #define SHORTEST_STEP 1e-4
 
+/* Seconds of a step; none or nil: so many as `otherwise`. */
+static double step_seconds(lua_State *L, int argument, const char *name, double otherwise) {
+  if (lua_isnoneornil(L, argument))
+    return otherwise;
+  if (!lua_isnumber(L, argument))
+    lua_raise(L, "step: expected %s, a number, got %s", name, luaL_typename(L, argument));
+  return lua_tonumber(L, argument);
+}
+
 /* Waits at most as many seconds as argument 2 says (none: not at all), and works for those of
  * argument 3, by default no shorter than it may wait. Pushes the number of calls that are
  * unfinished, or whose on_done is due. */
 static void step(lua_State *L, const struct client *client) {
-  if (!lua_isnoneornil(L, 2) && !lua_isnumber(L, 2))
-    lua_raise(L, "step: expected seconds, a number, got %s", luaL_typename(L, 2));
-  double seconds = lua_tonumber(L, 2);
-  double budget = luaL_optnumber(L, 3, seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
-  if (!engine_step(L, 1, seconds > 0 ? seconds : 0, budget))
+  double seconds = step_seconds(L, 2, "seconds", 0);
+  double budget = step_seconds(L, 3, "budget", seconds > SHORTEST_STEP ? seconds : SHORTEST_STEP);
+  if (!engine_step(L, 1, seconds > 0 ? seconds : 0, budget > 0 ? budget : 0))
     lua_error(L);
   size_t unfinished = client->unfinished + ring_size(&client->untold);
   lua_pushinteger(L, (lua_Integer)unfinished);
@@ -280,14 +287,14 @@ static int client_advance(lua_State *L) {
   return 1;
 }
 
-/* Lua: client:step([seconds[, carried]]) -> number of calls. For the host. It raises within a
- * callback, and what a callback has raised, once, even if that was within close(). `carried`: the
- * step has begun already, by giving calls to the user's transport, and a callback may have closed
- * the client since. */
+/* Lua: client:step([seconds[, budget[, carried]]]) -> number of calls. For the host. It raises
+ * within a callback, and what a callback has raised, once, even if that was within close().
+ * `carried`: the step has begun already, by giving calls to the user's transport, and a callback
+ * may have closed the client since. */
 static int client_step(lua_State *L) {
   const struct client *client = check_client(L, 1);
-  bool carried = lua_toboolean(L, 3) != 0;
-  lua_settop(L, 2);
+  bool carried = lua_toboolean(L, 4) != 0;
+  lua_settop(L, 3);
   if (client->closed)
     lua_callback_raise(L, 1);
   if (client->released && carried) {

@@ -259,9 +259,9 @@ void engine_carry(struct call *call) {
   timers_set(&client->timers, &call->timer, call->attempt_started + call->request.timeout + GRACE);
 }
 
-static bool start_attempt(lua_State *L, int client_index, struct call *call) {
+static bool start_attempt(lua_State *L, int client_index, struct call *call, double end) {
   engine_aim(call);
-  call->exchange = transport_start(call->client->transport, &call->request, call);
+  call->exchange = transport_start(call->client->transport, &call->request, call, end);
   if (!call->exchange)
     return end_attempt(L, client_index, call, FAULT_CONNECT,
                        "not enough memory or descriptors to send the request");
@@ -300,15 +300,27 @@ bool engine_end_late(lua_State *L, int client_index, struct call *call, bool *la
   return !*late || fire(L, client_index, call);
 }
 
+/* Whether a step may begin something more: the first thing at any rate, or it would never end with
+ * a budget of nothing; then as long as there is time. */
+static bool may_begin(struct client *client, double end) {
+  bool first = !client->has_begun;
+  client->has_begun = true;
+  return first || clock_has_left(end);
+}
+
+static bool has_done_enough(const struct client *client, double end) {
+  return client->has_begun && !clock_has_left(end);
+}
+
 /* One that comes too late ends without being sent. */
 static bool start_ready(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
   while (client->transport && has_room(client) && ring_first(&client->ready) &&
-         clock_has_left(end)) {
+         may_begin(client, end)) {
     struct call *call = ring_first(&client->ready);
     bool late;
     if (!engine_end_late(L, client_index, call, &late) ||
-        (!late && !start_attempt(L, client_index, call)))
+        (!late && !start_attempt(L, client_index, call, end)))
       return false;
   }
   return true;
@@ -334,8 +346,9 @@ static bool fire_timers(lua_State *L, int client_index, double end) {
  * when memory is short: the next step does it again. */
 static bool settle_finished(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
-  for (struct call *call; client->transport && clock_has_left(end) &&
-                          (call = transport_finished(client->transport)) != NULL;) {
+  for (struct call *call; client->transport &&
+                          (call = transport_finished(client->transport)) != NULL &&
+                          may_begin(client, end);) {
     struct answer answer;
     transport_answer(call->exchange, &answer);
     if (!engine_settle(L, client_index, call, &answer))
@@ -370,8 +383,9 @@ static void wait_for_time(double seconds) {
 /* Timers come last: an answer may have arrived in time though the host comes late. */
 static bool use_wire(lua_State *L, int client_index, double seconds, double end) {
   struct client *client = client_at(L, client_index);
-  bool idle = client->unfinished == 0, late = !clock_has_left(end);
+  bool idle = client->unfinished == 0, late = has_done_enough(client, end);
   double wait = idle || late ? 0 : sooner(seconds, engine_timeout(client));
+  client->has_begun = true;
   if (client->transport)
     transport_step(client->transport, wait, end);
   else
@@ -386,13 +400,15 @@ static bool take_step(lua_State *L, int client_index, double seconds, double end
   struct client *client = client_at(L, client_index);
   if (!catch_up(L, client_index) || !settle_finished(L, client_index, end))
     return false;
+  if (has_done_enough(client, end))
+    return true;
   if (client->wire_first) {
     client->wire_first = false;
     return use_wire(L, client_index, seconds, end) && start_ready(L, client_index, end);
   }
   if (!start_ready(L, client_index, end))
     return false;
-  client->wire_first = !clock_has_left(end);
+  client->wire_first = has_done_enough(client, end);
   return client->wire_first || use_wire(L, client_index, seconds, end);
 }
 
@@ -400,6 +416,7 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
   struct client *client = client_at(L, client_index);
   engine_notice_fork(client);
   double end = isinf(budget) ? budget : clock_seconds() + budget;
+  client->has_begun = false;
   bool taken = take_step(L, client_index, seconds, end);
   client->out_of_time = !clock_has_left(end);
   return taken;
@@ -408,7 +425,7 @@ bool engine_step(lua_State *L, int client_index, double seconds, double budget) 
 bool engine_start_now(lua_State *L, int client_index, struct call *call) {
   const struct client *client = call->client;
   if (!client->transport || client->out_of_time || !has_room(client) ||
-      ring_first(&client->ready) != call || start_attempt(L, client_index, call))
+      ring_first(&client->ready) != call || start_attempt(L, client_index, call, HUGE_VAL))
     return true;
   engine_drop(L, client_index, call);
   return false;

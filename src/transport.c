@@ -31,6 +31,7 @@ struct transport {
   bool raises_sigpipe;
   bool directory_alone;             /* is trusted at first, see has_directory() */
   bool has_descriptor;              /* that somebody has asked for */
+  bool events_first;                /* the last step had no time left to look at them */
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
 };
@@ -304,7 +305,7 @@ static bool tell_time(struct transport *transport) {
 }
 
 struct exchange *transport_start(struct transport *transport, const struct request *request,
-                                 void *owner) {
+                                 void *owner, double end) {
   struct sigpipe_guard guard;
   if (!open_handles(transport))
     return NULL;
@@ -319,6 +320,8 @@ struct exchange *transport_start(struct transport *transport, const struct reque
   exchange->request = request;
   exchange->in_flight = true;
   ring_insert(&transport->in_flight, &exchange->link);
+  if (!clock_has_left(end))
+    return exchange;
   sigpipe_block(&guard, transport->raises_sigpipe);
   tell_time(transport);        /* libcurl connects, or sends where it has a connection */
   collect_finished(transport); /* it may have failed at once: transport_timeout() must know */
@@ -326,20 +329,38 @@ struct exchange *transport_start(struct transport *transport, const struct reque
   return exchange;
 }
 
-/* What is due comes first: the answer to what it sends may then be waited for in the same step. */
+/* What is due comes first: the answer to what it sends may then be waited for in the same step.
+ * When that took all the time, events are left to the next step, which begins with them. Returns
+ * whether it has come to that. */
+static bool tell_times(struct transport *transport, double end) {
+  bool late = false;
+  while (!transport->events_first && !late && tell_time(transport))
+    late = !clock_has_left(end);
+  transport->events_first = late;
+  collect_finished(transport);
+  return late;
+}
+
+/* With nothing in flight libcurl has no socket watched, and who does not know the descriptor needs
+ * no waking. */
+static bool is_at_rest(const struct transport *transport) {
+  return !ring_first(&transport->in_flight) && transport->due < 0 && !transport->has_descriptor;
+}
+
 void transport_step(struct transport *transport, double seconds, double end) {
   struct sigpipe_guard guard;
+  if (seconds == 0 && is_at_rest(transport))
+    return;
   if (!open_handles(transport)) {
     poll(NULL, 0, seconds == 0 ? 0 : NO_HANDLES_PAUSE);
     return;
   }
   sigpipe_block(&guard, transport->raises_sigpipe);
-  while (tell_time(transport) && clock_has_left(end))
-    ;
-  collect_finished(transport);
-  double until = transport_timeout(transport);
-  tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, end);
-  collect_finished(transport);
+  if (!tell_times(transport, end)) {
+    double until = transport_timeout(transport);
+    tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, end);
+    collect_finished(transport);
+  }
   sigpipe_restore(&guard);
 }
 

@@ -45,9 +45,10 @@ void transport_free(struct transport *transport);
  * started, moved or released. */
 void transport_renew(struct transport *transport);
 
-/* Begins to put a request on the wire; steps move it on. NULL when memory is short. */
+/* Begins to put a request on the wire, or leaves that to the next step when it is past `end`; steps
+ * move it on. NULL when memory is short. */
 struct exchange *transport_start(struct transport *transport, const struct request *request,
-                                 void *owner);
+                                 void *owner, double end);
 
 /* Moves what can move, after waiting at most `seconds` for something to happen (0: not at all;
  * negative: as long as it takes). What is left at `end`, by clock_seconds(), is for the next step.

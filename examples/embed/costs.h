@@ -6,24 +6,34 @@
 #include <stddef.h>
 
 enum occasion {
-  CONNECTING, /* until as many calls have ended as may be in flight */
+  CONNECTING, /* until the first reports have ended, for each of which a connection is made */
   WORKING,    /* calls were started, or ended */
   WAITING,    /* calls were in flight, and none ended */
   IDLE,       /* no call was unfinished */
   OCCASIONS
 };
 
+/* Microseconds. Others who use the machine make a step longer, but it takes no more of a processor.
+ */
+struct cost {
+  double elapsed;
+  double processor;
+};
+
 struct costs {
-  double *of[OCCASIONS]; /* microseconds */
+  struct cost *of[OCCASIONS];
   size_t count[OCCASIONS];
 };
 
 /* Room for so many steps of each kind; exits when there is no memory. */
 void costs_reserve(struct costs *costs, size_t steps);
 
-void costs_add(struct costs *costs, enum occasion occasion, double microseconds);
+/* What has passed since some moment. */
+struct cost costs_now(void);
 
-/* Prints p50, p90, p99 and the largest of each kind. */
+void costs_add(struct costs *costs, enum occasion occasion, struct cost before, struct cost after);
+
+/* Prints p50, p99 and the largest of each kind. */
 void costs_print(struct costs *costs);
 
 void costs_free(struct costs *costs);

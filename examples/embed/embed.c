@@ -71,7 +71,6 @@ struct game {
   int shop; /* where the registry keeps the table of shop.lua */
   struct costs costs;
   lua_Integer in_flight; /* how many reports are kept in flight */
-  lua_Integer ended;     /* so far */
 };
 
 /* Pushes a function of shop.lua. */
@@ -93,12 +92,6 @@ static lua_Integer call(const struct game *game, const char *name, lua_Integer a
 
 /* --- the loop ----------------------------------------------------------------------------- */
 
-static double microseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
 /* Where a game draws its picture, or waits for it to be shown. */
 static void wait_for_next_tick(struct timespec *next) {
   next->tv_nsec += 1000000000L / TICKS_PER_SECOND;
@@ -111,7 +104,7 @@ static void wait_for_next_tick(struct timespec *next) {
 }
 
 static enum occasion occasion_of(const struct game *game, lua_Integer started, lua_Integer ended) {
-  if (game->ended < game->in_flight)
+  if (call(game, "unfinished_of_first", game->in_flight) > 0)
     return CONNECTING;
   return started > 0 || ended > 0 ? WORKING : WAITING;
 }
@@ -120,15 +113,14 @@ static enum occasion occasion_of(const struct game *game, lua_Integer started, l
 static lua_Integer tick(struct game *game, lua_Integer wanted) {
   lua_Integer started = call(game, "fill", wanted);
   push_function(game, "step");
-  double before = microseconds();
+  struct cost before = costs_now();
   lua_call(game->L, 0, 1);
-  double cost = microseconds() - before;
+  struct cost after = costs_now();
   lua_Integer unfinished = luaL_checkinteger(game->L, -1);
   lua_pop(game->L, 1);
   lua_Integer ended = call(game, "collect", 0);
-  enum occasion occasion = occasion_of(game, started, ended);
-  game->ended += ended;
-  costs_add(&game->costs, unfinished + ended > 0 ? occasion : IDLE, cost);
+  enum occasion occasion = unfinished + ended > 0 ? occasion_of(game, started, ended) : IDLE;
+  costs_add(&game->costs, occasion, before, after);
   return unfinished;
 }
 

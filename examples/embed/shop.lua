@@ -21,6 +21,7 @@ local function new_sale()
   sales = sales + 1
   local now = os.time()
   return {
+    number = sales,
     idempotency_key = ("%s-sale-%d"):format(shop_id, sales),
     params = {
       amount_requested = { currency = "usd", value = 499 },
@@ -71,6 +72,15 @@ function shop.collect()
     number = number + 1
   end
   return number
+end
+
+--- How many of the first so many sales have not ended.
+function shop.unfinished_of_first(number)
+  local unfinished = 0
+  for _, sale in pairs(in_flight) do
+    if sale.number <= number then unfinished = unfinished + 1 end
+  end
+  return unfinished
 end
 
 --- Sells something, until `wanted` reports are in flight; returns how many were started.
