@@ -139,6 +139,18 @@ describe("the core's part for the Lua layer", function()
     assert.equal(calls[2], (client:take(calls[2], true)))
   end)
 
+  it("begin sends so many calls at once that the host still gets its turn, and leaves the others to steps", function()
+    local server = servers.start() -- of its own, so that no connection of another case is counted
+    local client = core.new { api_key = payments.KEY, api_base = server.url, max_in_flight = 100 }
+    for _ = 1, 100 do client:begin("report_payment", PAYMENT) end
+    files.shell "sleep 0.5"
+    local connected = #server:connections()
+    assert.is_true(connected > 0 and connected <= 32, connected)
+    assert.is_true(payments.finish(client))
+    assert.equal(100, #server:requests())
+    client:close()
+  end)
+
   it("when_done tells one who waits, once, and keeps what it raises for the response", function()
     local client = core.new { api_key = payments.KEY, api_base = playing({}).url }
     local call, told = client:begin("report_payment", PAYMENT), 0

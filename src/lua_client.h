@@ -93,10 +93,11 @@ struct client {
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
   size_t raised; /* errors of callbacks that no step has raised yet */
   bool in_on_attempt;
-  bool has_begun;   /* the step has: to do something that takes time */
-  bool wire_first;  /* the step before had no time left to look at the wire */
-  bool out_of_time; /* the step before used all that it was given */
-  bool closed;      /* for the user; what it holds is released when it is not busy */
+  unsigned started_now; /* calls that did not wait for the next step */
+  bool has_begun;       /* the step has: to do something that takes time */
+  bool wire_first;      /* the step before had no time left to look at the wire */
+  bool out_of_time;     /* the step before used all that it was given */
+  bool closed;          /* for the user; what it holds is released when it is not busy */
   bool released;
 };
 

@@ -47,8 +47,8 @@ void engine_drop(lua_State *L, int client, struct call *call);
 bool engine_step(lua_State *L, int client, double seconds, double budget);
 
 /* Sends a new call at once if it is its turn, not with the next step: for who waits for it. Not
- * where steps run out of time: then the host needs its own for other things. When it fails the call
- * is dropped. */
+ * where steps run out of time, nor many between two of them: the host needs its own for other
+ * things. When it fails the call is dropped. */
 bool engine_start_now(lua_State *L, int client, struct call *call);
 
 /* Waits until the call is done. When that fails the call is dropped. */

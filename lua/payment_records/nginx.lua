@@ -12,7 +12,7 @@ local PAUSE = 0.001
 
 -- Seconds that one step works when much is to be done; the worker does its other work in the pauses. Short ones would
 -- leave a worker idle that has much to do, since nginx has no shorter pause.
-local BUDGET = 0.005
+local BUDGET = 0.01
 
 -- Seconds without a step after which a driver is taken for dead.
 local PATIENCE = 1
