@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "form.h"
 
+#include "utf8.h"
+
 #include <stdint.h>
 
 enum { LIST = -1 };
@@ -26,18 +28,30 @@ static char *reserve(struct buffer *buffer, size_t length, size_t more) {
   return buffer->failed ? NULL : buffer_reserve(buffer, length * ENCODED_SIZE + more);
 }
 
-/* Writes text, percent-encoded, and returns where it ends. */
-static char *encode(char *out, const char *text, size_t length) {
+static char *encode_byte(char *out, unsigned char byte) {
   static const char hex[] = "0123456789ABCDEF";
-  for (const char *end = text + length; text < end; text++) {
-    unsigned char byte = (unsigned char)*text;
-    if (unreserved[byte]) {
-      *out++ = *text;
-      continue;
+  *out++ = '%';
+  *out++ = hex[byte >> 4];
+  *out++ = hex[byte & 15];
+  return out;
+}
+
+/* Writes text, percent-encoded, and returns where it ends, or where a fault is. */
+static char *encode(char *out, const char *text, size_t length, long *characters) {
+  *characters = (long)length;
+  for (const char *end = text + length; text < end;) {
+    while (unreserved[(unsigned char)*text]) /* the NUL at the end is not */
+      *out++ = *text++;
+    if (text == end)
+      break;
+    int bytes = utf8_character(text, (size_t)(end - text));
+    if (bytes < 0) {
+      *characters = bytes;
+      break;
     }
-    *out++ = '%';
-    *out++ = hex[byte >> 4];
-    *out++ = hex[byte & 15];
+    *characters -= bytes - 1;
+    for (; bytes > 0; bytes--)
+      out = encode_byte(out, (unsigned char)*text++);
   }
   return out;
 }
@@ -67,31 +81,38 @@ static inline char *copy(char *out, const char *text, size_t length) {
   return out + length;
 }
 
-typedef char *segment_writer(char *out, const char *name, size_t length);
-
-static inline bool enter_segment(struct form *form, const char *name, size_t length,
-                                 segment_writer *write) {
-  if (!enter(form, (struct form_segment){.name = name, .length = length}))
-    return false;
-  bool nested = form->depth > 1;
+/* Room for a key segment and its brackets, of which the first is written; NULL when there is none.
+ */
+static inline char *begin_segment(struct form *form, size_t length) {
   char *out = reserve(&form->key, length, 2);
-  if (!out)
-    return true; /* the failure is asked for at the end */
-  if (nested)
+  if (out && form->depth > 1)
     *out++ = '[';
-  out = write(out, name, length);
-  if (nested)
+  return out;
+}
+
+static inline void end_segment(struct form *form, char *out) {
+  if (form->depth > 1)
     *out++ = ']';
   buffer_end_at(&form->key, out);
-  return true;
 }
 
 bool form_enter_name(struct form *form, const char *name, size_t length) {
-  return enter_segment(form, name, length, copy);
+  if (!enter(form, (struct form_segment){.name = name, .length = length}))
+    return false;
+  char *out = begin_segment(form, length);
+  if (out) /* else the failure is asked for at the end */
+    end_segment(form, copy(out, name, length));
+  return true;
 }
 
-bool form_enter_key(struct form *form, const char *name, size_t length) {
-  return enter_segment(form, name, length, encode);
+bool form_enter_key(struct form *form, const char *name, size_t length, long *characters) {
+  *characters = 0;
+  if (!enter(form, (struct form_segment){.name = name, .length = length}))
+    return false;
+  char *out = begin_segment(form, length);
+  if (out)
+    end_segment(form, encode(out, name, length, characters));
+  return true;
 }
 
 static void append_index(struct buffer *buffer, long long index) {
@@ -132,10 +153,17 @@ static char *begin_pair(struct form *form, size_t length) {
   return out;
 }
 
-void form_write(struct form *form, const char *value, size_t length) {
+void form_write(struct form *form, const char *value, size_t length, long *characters) {
   char *out = begin_pair(form, length);
+  *characters = 0;
   if (out)
-    buffer_end_at(&form->body, encode(out, value, length));
+    buffer_end_at(&form->body, encode(out, value, length, characters));
+}
+
+void form_write_nothing(struct form *form) {
+  char *out = begin_pair(form, 0);
+  if (out)
+    buffer_end_at(&form->body, out);
 }
 
 void form_write_integer(struct form *form, long long value) {

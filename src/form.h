@@ -32,15 +32,19 @@ struct form {
 void form_begin(struct form *form);
 void form_free(struct form *form);
 
+/* Text is checked as it is encoded: *characters is how many it has, or a fault of utf8.h. It must
+ * be followed by a NUL, as Lua's strings and C's are. */
+
 /* These return false, and enter nothing, when the tree is deeper than PR_MAX_DEPTH. A name is a key
  * of bytes that need no encoding. */
 bool form_enter_name(struct form *form, const char *name, size_t length);
-bool form_enter_key(struct form *form, const char *name, size_t length);
+bool form_enter_key(struct form *form, const char *name, size_t length, long *characters);
 bool form_enter_index(struct form *form, long long index);
 void form_leave(struct form *form);
 
 /* Writes one pair, for the place we are at. */
-void form_write(struct form *form, const char *value, size_t length);
+void form_write(struct form *form, const char *value, size_t length, long *characters);
+void form_write_nothing(struct form *form);
 void form_write_integer(struct form *form, long long value);
 
 /* Appends the place we are at as a person reads it: amount_requested[value], items[0][price]. */

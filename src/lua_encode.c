@@ -7,28 +7,30 @@
 #define FORM_TYPE "payment_records.form"
 
 static bool encode_string(struct walk *walk) {
-  size_t length;
   long characters;
-  const char *text = lua_tolstring(walk->L, -1, &length);
-  if (!walk_check_text(walk, text, length, &characters))
-    return false;
-  form_write(walk->form, text, length);
-  return true;
+  return walk_write_string(walk, &characters);
 }
 
 static bool encode_number(struct walk *walk) {
   long long integer;
-  if (!walk_to_integer(walk->L, -1, &integer))
+  if (!walk_to_integer(walk->L, walk->value, &integer))
     return walk_expected(walk, "an integer (send other numbers as strings)");
   form_write_integer(walk->form, integer);
   return true;
 }
 
-/* Whether one of the `count` elements of the sequence on top is a table: then all are indexed. */
+static bool encode_boolean(struct walk *walk) {
+  long characters;
+  bool value = lua_toboolean(walk->L, walk->value) != 0;
+  form_write(walk->form, value ? "true" : "false", value ? 4 : 5, &characters);
+  return true;
+}
+
+/* Whether one of the `count` elements of the sequence is a table: then all are indexed. */
 static bool holds_tables(struct walk *walk, size_t count) {
   bool found = false;
   for (size_t i = 1; i <= count && !found; i++) {
-    lua_rawgeti(walk->L, -1, (int)i);
+    lua_rawgeti(walk->L, walk->value, (int)i);
     found = lua_istable(walk->L, -1);
     lua_pop(walk->L, 1);
   }
@@ -37,10 +39,12 @@ static bool holds_tables(struct walk *walk, size_t count) {
 
 static bool encode_sequence(struct walk *walk, size_t count) {
   bool indexed = holds_tables(walk, count), encoded = true;
+  int table = walk->value;
   for (size_t i = 1; i <= count && encoded; i++) {
     if (!walk_enter_index(walk, indexed ? (long long)i - 1 : -1))
       return false;
-    lua_rawgeti(walk->L, -1, (int)i);
+    lua_rawgeti(walk->L, table, (int)i);
+    walk->value = lua_gettop(walk->L);
     encoded = walk_encode_value(walk);
     lua_pop(walk->L, 1);
     form_leave(walk->form);
@@ -55,27 +59,27 @@ static bool encode_visited(struct walk *walk, const struct table_key *key, const
 
 static bool encode_table(struct walk *walk) {
   size_t count;
-  luaL_checkstack(walk->L, WALK_SLOTS, "table nested too deep");
-  switch (walk_shape(walk, -1, &count)) {
+  bool encoded;
+  if (walk_few_names(walk, encode_visited, NULL, &encoded))
+    return encoded;
+  switch (walk_shape(walk, &count)) {
   case SHAPE_EMPTY: return true;
   case SHAPE_SEQUENCE: return encode_sequence(walk, count);
-  case SHAPE_NAMES: return walk_each_name(walk, count, encode_visited, NULL);
+  case SHAPE_NAMES: return walk_many_names(walk, count, encode_visited, NULL);
   default: return false;
   }
 }
 
 bool walk_encode_value(struct walk *walk) {
   lua_State *L = walk->L;
-  if (walk_is_null(walk, -1)) {
-    form_write(walk->form, "", 0);
+  if (walk_is_null(walk, walk->value)) {
+    form_write_nothing(walk->form);
     return true;
   }
-  switch (lua_type(L, -1)) {
+  switch (lua_type(L, walk->value)) {
   case LUA_TSTRING: return encode_string(walk);
   case LUA_TNUMBER: return encode_number(walk);
-  case LUA_TBOOLEAN:
-    form_write(walk->form, lua_toboolean(L, -1) ? "true" : "false", lua_toboolean(L, -1) ? 4 : 5);
-    return true;
+  case LUA_TBOOLEAN: return encode_boolean(walk);
   case LUA_TTABLE: return encode_table(walk);
   default: return walk_expected(walk, "a string, a number, a boolean or a table");
   }
@@ -116,7 +120,7 @@ int lua_encode(lua_State *L) {
   walk.message = &lua_push_form(L)->body;
   walk.form->path = walk.path;
   form_begin(walk.form);
-  lua_pushvalue(L, 1);
+  walk.value = 1;
   bool encoded = lua_rawlen(L, 1) > 0
                      ? walk_fault(&walk, "expected a table of names, got a sequence")
                      : encode_table(&walk);

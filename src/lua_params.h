@@ -8,7 +8,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Checks the table on top of the stack against the parameters of a call and writes it to
+/* Checks the table that the walk looks at against the parameters of a call and writes it to
  * walk->form. False after the first fault, in the order of the reference, is described in
  * walk->message. */
 bool lua_params_write(struct walk *walk, const struct param *params);

@@ -222,7 +222,9 @@ static void read_error(lua_State *L, const struct answer *answer, struct attempt
   end->idempotency_error = field_is(L, "type", "idempotency_error");
 }
 
-void lua_record_read(lua_State *L, int store, const struct call *call, struct attempt_end *end) {
+/* Not inlined, so that bench/callgrind.lua sees what it costs. */
+__attribute__((noinline)) void lua_record_read(lua_State *L, int store, const struct call *call,
+                                               struct attempt_end *end) {
   const struct answer *answer = call->answer;
   if (answer->fault == FAULT_NONE && is_anothers(call)) {
     end->fault = FAULT_BROKEN; /* whatever it says, it says nothing of this call */

@@ -62,8 +62,9 @@ static bool check_id(struct walk *walk, const struct arguments *arguments,
   if (!arguments->id || is_id(walk->L, arguments->id, options))
     return true;
   form_begin(walk->form);
-  form_enter_key(walk->form, "id", 2);
+  form_enter_name(walk->form, "id", 2);
   push_shown_id(walk->L, arguments->id, options);
+  walk->value = lua_gettop(walk->L);
   walk_expected(walk,
                 "the id of the record as the first argument: 1 to 255 letters, digits, _ or -");
   lua_pop(walk->L, 1);
@@ -72,7 +73,7 @@ static bool check_id(struct walk *walk, const struct arguments *arguments,
 
 static bool option_fault(struct walk *walk, const char *option, const char *text) {
   form_begin(walk->form);
-  form_enter_key(walk->form, option, strlen(option));
+  form_enter_name(walk->form, option, strlen(option));
   return walk_fault(walk, text);
 }
 
@@ -98,9 +99,8 @@ static bool write_params(struct walk *walk, const struct arguments *arguments,
   walk->form->limit = PR_MAX_BODY;
   if (!lua_istable(walk->L, arguments->params))
     return true;
-  lua_pushvalue(walk->L, arguments->params);
+  walk->value = arguments->params;
   bool right = lua_params_write(walk, endpoint->params);
-  lua_pop(walk->L, 1);
   if (right && (walk->form->too_long || walk->form->body.length > PR_MAX_BODY)) {
     form_begin(walk->form);
     return walk_fault(walk, "the parameters are longer than 1 MiB");

@@ -7,10 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  SHOWN_BYTES = 40, /* of a string in a message */
-  FEW_KEYS = 50     /* of a table that are sorted on the stack: as many as metadata may have */
-};
+enum { SHOWN_BYTES = 40 }; /* of a string in a message */
 
 #define LARGEST_EXACT 9007199254740992.0 /* 2^53 */
 
@@ -90,7 +87,7 @@ bool walk_expected(struct walk *walk, const char *expectation) {
   walk_fault(walk, "expected ");
   buffer_append_text(walk->message, expectation);
   buffer_append_text(walk->message, ", got ");
-  walk_describe_value(walk->L, -1, walk->message);
+  walk_describe_value(walk->L, walk->value, walk->message);
   return false;
 }
 
@@ -110,30 +107,36 @@ bool walk_enter_name(struct walk *walk, const char *name, size_t length) {
   return form_enter_name(walk->form, name, length) || too_deep(walk);
 }
 
-bool walk_enter_key(struct walk *walk, const char *name, size_t length) {
-  return form_enter_key(walk->form, name, length) || too_deep(walk);
+bool walk_enter_key(struct walk *walk, const char *name, size_t length, long *characters) {
+  return form_enter_key(walk->form, name, length, characters) || too_deep(walk);
 }
 
 bool walk_enter_index(struct walk *walk, long long index) {
   return form_enter_index(walk->form, index) || too_deep(walk);
 }
 
-bool walk_check_text(struct walk *walk, const char *text, size_t length, long *characters) {
-  *characters = utf8_length(text, length);
-  if (*characters == UTF8_HAS_NUL)
+bool walk_check_text(struct walk *walk, long characters) {
+  if (characters == UTF8_HAS_NUL)
     return walk_fault(walk, "expected text, got a string with a zero byte");
-  if (*characters == UTF8_INVALID)
+  if (characters == UTF8_INVALID)
     return walk_fault(walk, "expected UTF-8 text, got other bytes");
   return true;
 }
 
-enum table_shape walk_shape(struct walk *walk, int index, size_t *count) {
+bool walk_write_string(struct walk *walk, long *characters) {
+  size_t length;
+  const char *text = lua_tolstring(walk->L, walk->value, &length);
+  form_write(walk->form, text, length, characters);
+  return walk_check_text(walk, *characters);
+}
+
+enum table_shape walk_shape(struct walk *walk, size_t *count) {
   lua_State *L = walk->L;
+  const int table = walk->value;
   size_t names = 0, places = 0;
   long long place, last = 0;
-  index = lua_absindex(L, index);
   lua_pushnil(L);
-  while (lua_next(L, index)) {
+  while (lua_next(L, table)) {
     lua_pop(L, 1);
     if (lua_type(L, -1) == LUA_TSTRING) {
       names++;
@@ -141,6 +144,7 @@ enum table_shape walk_shape(struct walk *walk, int index, size_t *count) {
       places++;
       last = place > last ? place : last;
     } else {
+      walk->value = lua_gettop(L);
       walk_expected(walk, "keys that are strings or the indexes of a sequence");
       lua_pop(L, 1);
       return SHAPE_INVALID;
@@ -165,64 +169,88 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (left->length > right->length) - (left->length < right->length);
 }
 
-/* Takes up to `count` string keys of the table at `table`, and returns how many there were. Few
- * keys stay on the stack with their values, which need not be looked up again then. The others are
- * kept in the table on top, since a finalizer may remove them while they are visited. */
-static size_t take_keys(lua_State *L, int table, struct table_key *keys, size_t count) {
+static bool visit_name(struct walk *walk, struct table_key *key, walk_visitor *visit,
+                       const void *context) {
+  if (!walk_enter_key(walk, key->name, key->length, &key->characters))
+    return false;
+  /* An empty name would be written as a place in a list: [] */
+  bool right = walk_check_text(walk, key->characters) &&
+               (key->length > 0 || walk_fault(walk, "expected a name that is not empty")) &&
+               visit(walk, key, context);
+  form_leave(walk->form);
+  return right;
+}
+
+/* The keys stay on the stack, each below its value. False, with nothing left there, when one is no
+ * string, or when there are too many. */
+static bool take_few(lua_State *L, int table, struct table_key *keys, size_t *count) {
+  int top = lua_gettop(L);
+  *count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    if (*count == WALK_FEW_NAMES || lua_type(L, -2) != LUA_TSTRING) {
+      lua_settop(L, top);
+      return false;
+    }
+    struct table_key *key = &keys[(*count)++];
+    key->name = lua_tolstring(L, -2, &key->length);
+    lua_pushvalue(L, -2);
+    key->value = lua_gettop(L) - 1;
+  }
+  return true;
+}
+
+bool walk_few_names(struct walk *walk, walk_visitor *visit, const void *context, bool *right) {
+  lua_State *L = walk->L;
+  struct table_key keys[WALK_FEW_NAMES];
+  size_t count;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 2 * WALK_FEW_NAMES + WALK_SLOTS, "table nested too deep");
+  if (!take_few(L, walk->value, keys, &count))
+    return false;
+  qsort(keys, count, sizeof *keys, compare_keys);
+  *right = true;
+  for (size_t i = 0; i < count && *right; i++) {
+    walk->value = keys[i].value;
+    *right = visit_name(walk, &keys[i], visit, context);
+  }
+  lua_settop(L, top);
+  return true;
+}
+
+/* Takes up to `count` string keys of a table, and returns how many there were. They are kept in the
+ * table on top, since a finalizer may remove them while they are visited. */
+static size_t take_many(lua_State *L, int table, struct table_key *keys, size_t count) {
   size_t found = 0;
-  bool few = count <= FEW_KEYS;
   int kept = lua_gettop(L);
   lua_pushnil(L);
   while (found < count && lua_next(L, table) && lua_type(L, -2) == LUA_TSTRING) {
     struct table_key *key = &keys[found++];
     key->name = lua_tolstring(L, -2, &key->length);
-    key->value = few ? lua_gettop(L) : 0;
     lua_pushvalue(L, -2);
-    if (few)
-      continue;
     lua_rawseti(L, kept, (int)found);
     lua_pop(L, 1);
   }
+  lua_settop(L, kept);
   return found;
 }
 
-static void push_value(lua_State *L, int table, const struct table_key *key) {
-  if (key->value) {
-    lua_pushvalue(L, key->value);
-    return;
-  }
-  lua_pushlstring(L, key->name, key->length);
-  lua_rawget(L, table);
-}
-
-static bool visit_name(struct walk *walk, int table, struct table_key *key, walk_visitor *visit,
-                       const void *context) {
-  if (!walk_enter_key(walk, key->name, key->length))
-    return false;
-  /* An empty name would be written as a place in a list: [] */
-  bool right = walk_check_text(walk, key->name, key->length, &key->characters) &&
-               (key->length > 0 || walk_fault(walk, "expected a name that is not empty"));
-  push_value(walk->L, table, key);
-  right = right && visit(walk, key, context);
-  lua_pop(walk->L, 1);
-  form_leave(walk->form);
-  return right;
-}
-
-bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const void *context) {
+bool walk_many_names(struct walk *walk, size_t count, walk_visitor *visit, const void *context) {
   lua_State *L = walk->L;
-  int table = lua_gettop(L);
-  struct table_key few[FEW_KEYS], *keys = few;
+  int table = walk->value, top = lua_gettop(L);
   bool right = true;
-  luaL_checkstack(L, 2 * FEW_KEYS + WALK_SLOTS, "table nested too deep");
-  if (count > FEW_KEYS) {
-    keys = lua_newuserdata(L, count * sizeof *keys);
-    lua_createtable(L, (int)count, 0);
-  }
-  count = take_keys(L, table, keys, count);
+  luaL_checkstack(L, WALK_SLOTS, "table nested too deep");
+  struct table_key *keys = lua_newuserdata(L, count * sizeof *keys);
+  lua_createtable(L, (int)count, 0);
+  count = take_many(L, table, keys, count);
   qsort(keys, count, sizeof *keys, compare_keys);
-  for (size_t i = 0; i < count && right; i++)
-    right = visit_name(walk, table, &keys[i], visit, context);
-  lua_settop(L, table);
+  for (size_t i = 0; i < count && right; i++) {
+    lua_pushlstring(L, keys[i].name, keys[i].length);
+    lua_rawget(L, table);
+    walk->value = lua_gettop(L);
+    right = visit_name(walk, &keys[i], visit, context);
+    lua_settop(L, walk->value - 1);
+  }
+  lua_settop(L, top);
   return right;
 }

@@ -13,12 +13,16 @@
 /* Slots of Lua's stack that a level of nesting takes beside its fields or keys, and room. */
 enum { WALK_SLOTS = 8 };
 
+/* Names of a table that are sorted on the stack: as many as metadata may have. */
+enum { WALK_FEW_NAMES = 50 };
+
 struct walk {
   lua_State *L;
   struct form *form; /* its path is below */
   struct form_segment path[PR_MAX_DEPTH];
   struct buffer *message; /* of the fault found, "path: what is wrong" */
   size_t path_length;     /* how much of the message is the path */
+  int value;              /* stack index of what is looked at */
   int null;           /* stack index of the value that stands for null; 0: only cjson.null does */
   bool allow_unknown; /* parameters and enum values that the tables do not have */
 };
@@ -35,7 +39,7 @@ bool walk_is_null(const struct walk *walk, int index);
 /* Begins the message with the place the walk is at. */
 bool walk_fault(struct walk *walk, const char *text);
 
-/* "path: expected …, got …" of the value on top of the stack. */
+/* "path: expected …, got …" of the value that is looked at. */
 bool walk_expected(struct walk *walk, const char *expectation);
 
 /* Appends the value at `index` as a message shows it: 10.5, "text" (cut and escaped), a function.
@@ -48,33 +52,44 @@ void walk_suggest(struct buffer *text, const char *suggestion);
 /* Goes down to a name of the parameter tables, a key or a place in a list, or faults because it is
  * too deep. */
 bool walk_enter_name(struct walk *walk, const char *name, size_t length);
-bool walk_enter_key(struct walk *walk, const char *name, size_t length);
+bool walk_enter_key(struct walk *walk, const char *name, size_t length, long *characters);
 bool walk_enter_index(struct walk *walk, long long index);
 
-/* Faults unless the text is UTF-8 without NUL; *characters is its length. */
-bool walk_check_text(struct walk *walk, const char *text, size_t length, long *characters);
+/* Faults for a key or a text that is no UTF-8 without NUL, as form.h tells by `characters`. */
+bool walk_check_text(struct walk *walk, long characters);
+
+/* Writes the string that is looked at; *characters is its length. */
+bool walk_write_string(struct walk *walk, long *characters);
 
 enum table_shape { SHAPE_EMPTY, SHAPE_SEQUENCE, SHAPE_NAMES, SHAPE_INVALID };
 
-/* What the table at `index` is; *count is the number of its keys. SHAPE_INVALID: it has holes,
- * mixed keys, or keys that are neither strings nor sequence indexes, and the fault is described. */
-enum table_shape walk_shape(struct walk *walk, int index, size_t *count);
+/* What the table that is looked at is; *count is the number of its keys. SHAPE_INVALID: it has
+ * holes, mixed keys, or keys that are neither strings nor sequence indexes, and the fault is
+ * described. */
+enum table_shape walk_shape(struct walk *walk, size_t *count);
 
 struct table_key {
   const char *name;
   size_t length;
-  int value;       /* its place on the stack; 0: it is looked up when it is visited */
+  int value;       /* stack index, of few names */
   long characters; /* known when it is visited */
 };
 
-/* Called with the value of a name on top of the stack and the walk at its place. */
+/* Called when the walk is at the place of a name, and looks at its value. */
 typedef bool walk_visitor(struct walk *walk, const struct table_key *key, const void *context);
 
-/* Visits the `count` string keys of the table on top of the stack, sorted by bytes, until a visit
- * returns false. */
-bool walk_each_name(struct walk *walk, size_t count, walk_visitor *visit, const void *context);
+/* Both visit the names of the table that is looked at, sorted by bytes, until a visit returns
+ * false.
+ */
 
-/* Writes the value on top of the stack, whatever it is, at the place the walk is at. */
+/* False, and nothing is visited, when the table has more than WALK_FEW_NAMES keys, or other ones
+ * than strings. *right: what the last visit returned; true when there was none. */
+bool walk_few_names(struct walk *walk, walk_visitor *visit, const void *context, bool *right);
+
+/* Of a table of SHAPE_NAMES with so many. */
+bool walk_many_names(struct walk *walk, size_t count, walk_visitor *visit, const void *context);
+
+/* Writes the value that is looked at, whatever it is. */
 bool walk_encode_value(struct walk *walk);
 
 #pragma GCC visibility pop

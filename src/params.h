@@ -38,6 +38,9 @@ struct param {
   const char *const *values;  /* of a PARAM_ENUM, ended by NULL */
 };
 
+/* Parameters of one table at most. */
+enum { PARAMS_MOST = 32 };
+
 /* Stripe: metadata. */
 enum { METADATA_MAX_KEYS = 50, METADATA_MAX_KEY_LENGTH = 40, METADATA_MAX_VALUE_LENGTH = 500 };
 

@@ -9,8 +9,9 @@
 
 enum { UTF8_INVALID = -1, UTF8_HAS_NUL = -2 };
 
-/* The number of characters, or one of the faults above. */
-long utf8_length(const char *text, size_t length);
+/* Bytes of the character at `text`, of which so many are left (at least one), or one of the faults
+ * above. */
+int utf8_character(const char *text, size_t left);
 
 #pragma GCC visibility pop
 
