@@ -14,7 +14,7 @@ local LINE = "^%s*([%d,]+) %(.-%)%s+([*>])%s+[^:]*:(.-) *%[([^%]]*)%]$"
 local function parse(line)
   local instructions, kind, name, object = line:match(LINE)
   if not instructions then return nil end
-  name = name:gsub(" %([%d,]+x%)$", ""):gsub("'%d+$", "")
+  name = name:gsub(" %([%d,]+x%)$", ""):gsub("'%d+$", ""):gsub("%.%l.*$", "") -- (1,200x), '2, .lto_priv.0
   return { cost = tonumber((instructions:gsub(",", ""))), kind = kind, name = name, object = object:match "[^/]*$" }
 end
 

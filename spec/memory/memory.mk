@@ -11,12 +11,13 @@ OTHER_C += $(MEMORY_SOURCES)
 OTHER_H += $(MEMORY_HEADERS)
 CPPCHECK += spec/memory
 
-# What of libc and of the module is called by way of the program: see faults.c and server.c.
+# What of libc and of the module is called by way of the program: see faults.c and server.c. What is inlined across
+# files would not be.
 MEMORY_WRAPPED = malloc calloc realloc strdup free epoll_wait retry_delay
 MEMORY_LIBS = $(call pkg,--libs,$(LUA),$(LUA_PACKAGE)) $(CURL_LIBS) $(call pkg,--libs,libssl,libssl-dev)
 
 $(BUILD)/sweep: $(MEMORY_SOURCES) $(MEMORY_HEADERS) $(OBJECTS)
-	$(COMPILE) -o $@ $(MEMORY_SOURCES) $(OBJECTS) \
+	$(COMPILE) -fno-lto -o $@ $(MEMORY_SOURCES) $(OBJECTS) \
 	  $(addprefix -Wl$(comma)--wrap=,$(MEMORY_WRAPPED)) $(MEMORY_LIBS)
 
 .PHONY: oom oom-asan sweep
@@ -32,5 +33,5 @@ oom:
 	@$(MAKE) --no-print-directory LUA=luajit sweep
 
 oom-asan:
-	@$(MAKE) --no-print-directory LUA=lua5.4 CC=clang BUILD=build/asan/lua5.4 HARDENING= \
+	@$(MAKE) --no-print-directory LUA=lua5.4 CC=clang BUILD=build/asan/lua5.4 HARDENING= OPTIMIZATION= \
 	  CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' sweep

@@ -11,7 +11,7 @@ WATCHED_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 .PHONY: asan coverage valgrind valgrind-short tsan watched-programs
 
 # A build of its own has the core, an interpreter and a program of threads, all with the sanitizer in them.
-watched = $(MAKE) --no-print-directory -s BUILD=$(1) CC=clang HARDENING= \
+watched = $(MAKE) --no-print-directory -s BUILD=$(1) CC=clang HARDENING= OPTIMIZATION= \
   CFLAGS='$(WATCHED_CFLAGS) $(2)' LUA=$(LUA) all watched-programs
 watched-programs: $(BUILD)/bin/$(LUA) $(BUILD)/threads
 
