@@ -145,13 +145,13 @@ describe("the core's part for the Lua layer", function()
     for _ = 1, 100 do client:begin("report_payment", PAYMENT) end
     files.shell "sleep 0.5"
     local connected = #server:connections()
-    assert.is_true(connected > 0 and connected <= 16, connected)
+    assert.is_true(connected <= 16, connected)
     assert.is_true(payments.finish(client))
     assert.equal(100, #server:requests())
     client:close()
   end)
 
-  it("advance says whether there was more to do than its budget allowed", function()
+  it("advance says whether its budget was used up", function()
     local client = core.new { api_key = payments.KEY, api_base = playing({}).url }
     client:start("report_payment", PAYMENT)
     assert.same({ 1, true }, { client:advance(0, 0) })

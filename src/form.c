@@ -155,9 +155,10 @@ static char *begin_pair(struct form *form, size_t length) {
 
 void form_write(struct form *form, const char *value, size_t length, long *characters) {
   char *out = begin_pair(form, length);
-  *characters = 0;
   if (out)
     buffer_end_at(&form->body, encode(out, value, length, characters));
+  else
+    *characters = utf8_length(value, length);
 }
 
 void form_write_nothing(struct form *form) {

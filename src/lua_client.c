@@ -275,9 +275,9 @@ static void step(lua_State *L, const struct client *client) {
   lua_pushinteger(L, (lua_Integer)unfinished);
 }
 
-/* Lua: client:advance([seconds[, budget]]) -> number of calls | nil, whether the budget was too
- * short for all there was. For who is not the host: one that waits on the descriptor learns of it.
- * nil: nothing can move, since a callback runs, or has closed the client. */
+/* Lua: client:advance([seconds[, budget]]) -> number of calls | nil, whether the budget was used
+ * up. For who is not the host: one that waits on the descriptor learns of it. nil: nothing can
+ * move, since a callback runs, or has closed the client. */
 static int client_advance(lua_State *L) {
   const struct client *client = check_client(L, 1);
   if (client->closed || client->busy > 0)

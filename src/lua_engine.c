@@ -278,7 +278,18 @@ static bool has_room(const struct client *client) {
   return client->on_wire < (size_t)client->options.max_in_flight;
 }
 
+/* Takes the answer of an exchange that has finished. It is released only after that, so nothing is
+ * lost when memory is short: the next step does it again. */
+static bool settle(lua_State *L, int client_index, struct call *call) {
+  struct answer answer;
+  transport_answer(call->exchange, &answer);
+  return engine_settle(L, client_index, call, &answer);
+}
+
+/* An attempt whose answer is there has not run out of time, however late it is looked at. */
 static bool fire(lua_State *L, int client_index, struct call *call) {
+  if (call->exchange && transport_has_finished(call->exchange))
+    return settle(L, client_index, call);
   if (call->state == CALL_WAITING) {
     ring_remove(&call->link);
     make_ready(call);
@@ -347,16 +358,12 @@ static bool fire_timers(lua_State *L, int client_index, double end) {
   }
 }
 
-/* The finished exchange is released only after the call has taken its answer, so nothing is lost
- * when memory is short: the next step does it again. */
 static bool settle_finished(lua_State *L, int client_index, double end) {
   struct client *client = client_at(L, client_index);
   for (struct call *call; client->transport &&
                           (call = transport_finished(client->transport)) != NULL &&
                           may_begin(client, end);) {
-    struct answer answer;
-    transport_answer(call->exchange, &answer);
-    if (!engine_settle(L, client_index, call, &answer))
+    if (!settle(L, client_index, call))
       return false;
   }
   return true;
@@ -398,20 +405,18 @@ static bool use_wire(lua_State *L, int client_index, double seconds, double end)
   return settle_finished(L, client_index, end) && fire_timers(L, client_index, end);
 }
 
-/* What is there already comes first: so much makes room for the calls that are ready. When to start
- * those took all the time, the wire is left to the next step, which then looks at it first: answers
- * must not wait until all calls have been started. */
+/* What is there already comes first: so much makes room for the calls that are ready. When all that
+ * took the time, the wire is left to the next step, which looks at it first: answers and deadlines
+ * must not wait until all calls have been settled and started. */
 static bool take_step(lua_State *L, int client_index, double seconds, double end) {
   struct client *client = client_at(L, client_index);
-  if (!catch_up(L, client_index) || !settle_finished(L, client_index, end))
+  if (!catch_up(L, client_index))
     return false;
-  if (has_done_enough(client, end))
-    return true;
   if (client->wire_first) {
     client->wire_first = false;
     return use_wire(L, client_index, seconds, end) && start_ready(L, client_index, end);
   }
-  if (!start_ready(L, client_index, end))
+  if (!settle_finished(L, client_index, end) || !start_ready(L, client_index, end))
     return false;
   client->wire_first = has_done_enough(client, end);
   return client->wire_first || use_wire(L, client_index, seconds, end);

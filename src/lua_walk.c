@@ -115,7 +115,8 @@ bool walk_enter_index(struct walk *walk, long long index) {
   return form_enter_index(walk->form, index) || too_deep(walk);
 }
 
-bool walk_check_text(struct walk *walk, long characters) {
+/* As form.h tells by `characters`. */
+static bool check_text(struct walk *walk, long characters) {
   if (characters == UTF8_HAS_NUL)
     return walk_fault(walk, "expected text, got a string with a zero byte");
   if (characters == UTF8_INVALID)
@@ -127,7 +128,7 @@ bool walk_write_string(struct walk *walk, long *characters) {
   size_t length;
   const char *text = lua_tolstring(walk->L, walk->value, &length);
   form_write(walk->form, text, length, characters);
-  return walk_check_text(walk, *characters);
+  return check_text(walk, *characters);
 }
 
 enum table_shape walk_shape(struct walk *walk, size_t *count) {
@@ -174,7 +175,7 @@ static bool visit_name(struct walk *walk, struct table_key *key, walk_visitor *v
   if (!walk_enter_key(walk, key->name, key->length, &key->characters))
     return false;
   /* An empty name would be written as a place in a list: [] */
-  bool right = walk_check_text(walk, key->characters) &&
+  bool right = check_text(walk, key->characters) &&
                (key->length > 0 || walk_fault(walk, "expected a name that is not empty")) &&
                visit(walk, key, context);
   form_leave(walk->form);

@@ -55,10 +55,8 @@ bool walk_enter_name(struct walk *walk, const char *name, size_t length);
 bool walk_enter_key(struct walk *walk, const char *name, size_t length, long *characters);
 bool walk_enter_index(struct walk *walk, long long index);
 
-/* Faults for a key or a text that is no UTF-8 without NUL, as form.h tells by `characters`. */
-bool walk_check_text(struct walk *walk, long characters);
-
-/* Writes the string that is looked at; *characters is its length. */
+/* Writes the string that is looked at, which must be UTF-8 without NUL; *characters is its length.
+ */
 bool walk_write_string(struct walk *walk, long *characters);
 
 enum table_shape { SHAPE_EMPTY, SHAPE_SEQUENCE, SHAPE_NAMES, SHAPE_INVALID };

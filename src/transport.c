@@ -32,6 +32,7 @@ struct transport {
   bool directory_alone;             /* is trusted at first, see has_directory() */
   bool has_descriptor;              /* that somebody has asked for */
   bool events_first;                /* the last step had no time left to look at them */
+  unsigned turn;                    /* of the event that comes first, of as many as there may be */
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
 };
@@ -279,19 +280,23 @@ static void act(struct transport *transport, curl_socket_t socket, int what) {
     give_up(transport);
 }
 
-/* All that is ready, as long as there is time; what is left out comes again with the next wait. */
+static void tell_event(struct transport *transport, const struct poller_event *event) {
+  int what = (event->readable ? CURL_CSELECT_IN : 0) | (event->writable ? CURL_CSELECT_OUT : 0) |
+             (event->failed ? CURL_CSELECT_ERR : 0);
+  act(transport, event->socket, what);
+}
+
+/* All that is ready, as long as there is time; what is left out comes again with the next wait, in
+ * the same order: so each time another one is the first. */
 static void tell_events(struct transport *transport, double seconds, double end) {
   struct poller_event events[MOST_EVENTS];
-  int count;
+  unsigned count;
   do {
-    count = poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
+    count = (unsigned)poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
     seconds = 0;
-    for (int i = 0; i < count && (i == 0 || clock_has_left(end)); i++) {
-      int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
-                 (events[i].writable ? CURL_CSELECT_OUT : 0) |
-                 (events[i].failed ? CURL_CSELECT_ERR : 0);
-      act(transport, events[i].socket, what);
-    }
+    for (unsigned i = 0; i < count && (i == 0 || clock_has_left(end)); i++)
+      tell_event(transport, &events[(transport->turn + i) % count]);
+    transport->turn++;
   } while (transport->multi && count == MOST_EVENTS && clock_has_left(end));
 }
 
@@ -367,6 +372,10 @@ void transport_step(struct transport *transport, double seconds, double end) {
 void *transport_finished(const struct transport *transport) {
   const struct exchange *exchange = ring_first(&transport->finished);
   return exchange ? exchange->owner : NULL;
+}
+
+bool transport_has_finished(const struct exchange *exchange) {
+  return !exchange->in_flight;
 }
 
 /* Only a handle whose transfer went well is used again: after a fault it may hold on to something.

@@ -58,6 +58,9 @@ void transport_step(struct transport *transport, double seconds, double end);
 /* The owner of the oldest exchange that has ended and was not released yet, or NULL. */
 void *transport_finished(const struct transport *transport);
 
+/* Whether an exchange has ended. */
+bool transport_has_finished(const struct exchange *exchange);
+
 /* How an exchange ended. The answer points into the exchange. */
 void transport_answer(struct exchange *exchange, struct answer *answer);
 

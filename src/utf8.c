@@ -31,3 +31,14 @@ int utf8_character(const char *text, size_t left) {
     return UTF8_HAS_NUL;
   return (unsigned char)*text < 0x80 ? 1 : sequence_length((const unsigned char *)text, left);
 }
+
+long utf8_length(const char *text, size_t length) {
+  long count = 0;
+  for (size_t i = 0; i < length; count++) {
+    int bytes = utf8_character(text + i, length - i);
+    if (bytes < 0)
+      return bytes;
+    i += (size_t)bytes;
+  }
+  return count;
+}

@@ -13,6 +13,9 @@ enum { UTF8_INVALID = -1, UTF8_HAS_NUL = -2 };
  * above. */
 int utf8_character(const char *text, size_t left);
 
+/* The number of characters, or one of the faults. */
+long utf8_length(const char *text, size_t length);
+
 #pragma GCC visibility pop
 
 #endif

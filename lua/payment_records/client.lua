@@ -328,13 +328,14 @@ function Client:start(name, ...)
   return self.core:start(name, with_key(self, name, ...))
 end
 
---- Moves what can move, after waiting at most `seconds` for something to happen. It begins nothing more when `budget`
--- has passed, the wait included: what is left then is for the next step, and `timeout` is 0.
+--- Moves what can move, after waiting at most `seconds` for something to happen. On the wire it begins nothing more
+-- when `budget` has passed, the wait included: what is left then is for the next step. However short that is, it does
+-- one thing, and calls the callbacks that are due; a transport of your own carries whatever is ready.
 --
 -- Raises on a closed client, and from within a callback; and, once each, what on_done or on_attempt has raised for
 -- calls made by start. All calls go on all the same.
 ---@param seconds number|nil nothing is waited for without it
----@param budget number|nil seconds; 0: one thing is done; by default 0.0001, or `seconds` if that is longer
+---@param budget number|nil seconds; by default 0.0001, or `seconds` if that is longer
 ---@return integer unfinished how many calls are not done, or have an on_done that is due
 function Client:step(seconds, budget)
   check_self(self, "step")
