@@ -139,9 +139,9 @@ static bool check_enum(struct walk *walk, const struct param *param) {
 
 /* Whether the value is empty where that is sent, and clears: it has been written then. */
 static bool write_cleared(struct walk *walk, const struct param *param) {
-  bool empty =
-      walk_is_null(walk, walk->value) || (is_text(walk) && lua_rawlen(walk->L, walk->value) == 0);
-  if (!empty || !(param->flags & PARAM_CLEARABLE))
+  if (!(param->flags & PARAM_CLEARABLE))
+    return false;
+  if (!walk_is_null(walk, walk->value) && !(is_text(walk) && lua_rawlen(walk->L, walk->value) == 0))
     return false;
   form_write_nothing(walk->form);
   return true;

@@ -195,8 +195,8 @@ static bool take_few(lua_State *L, int table, struct table_key *keys, size_t *co
     }
     struct table_key *key = &keys[(*count)++];
     key->name = lua_tolstring(L, -2, &key->length);
+    key->value = top + 2 * (int)*count;
     lua_pushvalue(L, -2);
-    key->value = lua_gettop(L) - 1;
   }
   return true;
 }
