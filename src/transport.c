@@ -239,12 +239,19 @@ static void end_exchange(struct transport *transport, struct exchange *exchange,
   ring_insert(&transport->finished, &exchange->link);
 }
 
+/* Of a file in the directory that is no certificate some OpenSSLs (3.0.19) tell before they tell
+ * that the server's is refused, and libcurl knows the first error alone. */
+static bool is_refusal(const struct exchange *exchange, CURLcode code) {
+  return code == CURLE_PEER_FAILED_VERIFICATION ||
+         (code == CURLE_SSL_CONNECT_ERROR && strstr(exchange->detail, "PEM routines"));
+}
+
 /* The directory vouches for no more than libcurl does by itself. What it refuses, libcurl decides,
  * on another connection: so a certificate is taken or refused as if there were no directory. Not
  * when libcurl had sent the request before, on a connection that broke: that must not be forgotten.
  */
 static bool ask_again(struct transport *transport, struct exchange *exchange, CURLcode code) {
-  if (code != CURLE_PEER_FAILED_VERIFICATION || !exchange->directory_alone || exchange->sends > 0)
+  if (!is_refusal(exchange, code) || !exchange->directory_alone || exchange->sends > 0)
     return false;
   curl_multi_remove_handle(transport->multi, exchange->easy);
   return exchange_widen(exchange, &transport->options) &&
