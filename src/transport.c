@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 enum {
-  MOST_EVENTS = 16,          /* asked of the poller at once */
-  NO_HANDLES_PAUSE = 10,     /* milliseconds until they are tried for again */
-  KEPT_BODY = 65536,         /* bytes; an answer's buffer larger than this is not kept */
-  OWN_TEXTS = 3,             /* ca_file, proxy, unix_socket */
-  OLDEST_LIBCURL = 0x075500, /* 7.85.0: CURLOPT_PROTOCOLS_STR */
-  SHARING_LIBCURL = 0x080500 /* 8.5.0: it shares connections as it should */
+  MOST_EVENTS = 16,              /* asked of the poller at once */
+  NO_HANDLES_PAUSE = 10,         /* milliseconds until they are tried for again */
+  KEPT_BODY = 65536,             /* bytes; an answer's buffer larger than this is not kept */
+  OWN_TEXTS = 3,                 /* ca_file, proxy, unix_socket */
+  OLDEST_LIBCURL = 0x075500,     /* 7.85.0: CURLOPT_PROTOCOLS_STR */
+  FORGETTING_LIBCURL = 0x080101, /* 8.1.1: a handle forgets the header lines of its last transfer;
+                                  * used again, older ones read freed memory (curl's #11103) */
+  SHARING_LIBCURL = 0x080500     /* 8.5.0: it shares connections as it should */
 };
 
 struct transport {
@@ -29,6 +31,7 @@ struct transport {
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
   bool raises_sigpipe;
+  bool reuses_handles;
   bool directory_alone;             /* is trusted at first, see has_directory() */
   bool has_descriptor;              /* that somebody has asked for */
   bool events_first;                /* the last step had no time left to look at them */
@@ -156,6 +159,7 @@ struct transport *transport_new(const struct transport_options *options) {
   transport->poller = (struct poller){.descriptor = -1, .waker = -1};
   transport->pid = getpid();
   transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
+  transport->reuses_handles = curl_version_info(CURLVERSION_NOW)->version_num >= FORGETTING_LIBCURL;
   transport->directory_alone =
       !options->ca_file && !options->plain && has_directory(curl_version_info(CURLVERSION_NOW));
   if (keep_options(transport, options) && open_handles(transport))
@@ -387,14 +391,14 @@ bool transport_has_finished(const struct exchange *exchange) {
 
 /* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
  */
-static bool is_reusable(const struct exchange *exchange) {
-  return !exchange->in_flight && !exchange->abandoned && exchange->code == CURLE_OK &&
-         exchange->body.capacity <= KEPT_BODY;
+static bool is_reusable(const struct transport *transport, const struct exchange *exchange) {
+  return transport->reuses_handles && !exchange->in_flight && !exchange->abandoned &&
+         exchange->code == CURLE_OK && exchange->body.capacity <= KEPT_BODY;
 }
 
 void transport_release(struct transport *transport, struct exchange *exchange) {
   struct sigpipe_guard guard;
-  if (is_reusable(exchange)) {
+  if (is_reusable(transport, exchange)) {
     ring_remove(&exchange->link);
     ring_insert(&transport->idle, &exchange->link);
     return;
