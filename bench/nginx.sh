@@ -31,11 +31,16 @@ configure() { # directory
   done
 }
 
+# By the shell's own book: once it has ended, its number may be another process's.
+is_running() {
+  jobs -rp | grep -qx "$nginx_pid"
+}
+
 # The process id file appears when every address is bound.
 start() { # name, directory
   "${NGINX[@]}" -p "$2" -e stderr -c "$1.conf" </dev/null >"$2/log" 2>&1 &
   nginx_pid=$!
-  while kill -0 "$nginx_pid" 2>/dev/null; do
+  while is_running; do
     [ ! -s "$2/nginx.pid" ] || return 0
     sleep 0.02
   done
@@ -59,7 +64,10 @@ start_nginx() { # name
 
 # Once may not do: a signal that comes between nginx's look at its flags and its wait is heard with the next one.
 stop_nginx() {
-  while [ -n "$nginx_pid" ] && kill "$nginx_pid" 2>/dev/null; do sleep 0.05; done
+  while [ -n "$nginx_pid" ] && is_running; do
+    kill "$nginx_pid" 2>/dev/null || true
+    sleep 0.05
+  done
   nginx_pid=
 }
 

@@ -27,9 +27,14 @@ replace() {
   printf 's|@%s@|%s|g\n' "$1" "$(printf '%s' "$2" | sed 's/[\\&|]/\\&/g')"
 }
 
+# By the shell's own book: once it has ended, its number may be another process's.
+is_running() {
+  jobs -rp | grep -qx "$server_pid"
+}
+
 # The process id file appears when every address is bound.
 wait_until_bound() { # directory
-  while kill -0 "$server_pid" 2>/dev/null; do
+  while is_running; do
     [ ! -s "$1/nginx.pid" ] || return 0
     sleep 0.02
   done
@@ -54,6 +59,9 @@ start_nginx() { # directory, whether the ports are fixed
 # Once may not do: a signal that comes between nginx's look at its flags and its wait is heard with the next one.
 stop_nginx() {
   [ -n "$server_pid" ] || return 0
-  while kill "$server_pid" 2>/dev/null; do sleep 0.05; done
+  while is_running; do
+    kill "$server_pid" 2>/dev/null
+    sleep 0.05
+  done
   wait "$server_pid" 2>/dev/null
 }

@@ -21,16 +21,18 @@ local Server = {}
 Server.__index = Server
 
 -- Starts a command in the background and waits until it has written its ready file. When it ends,
--- there is a file "ended". A watcher ends it should this process ($PPID there) die before.
+-- there is a file "ended". A watcher ends it should this process ($PPID there) die before; it ends
+-- with the command, whose number may be another process's by then.
 local function launch(command, directory)
   files.shell(([[
     directory=%s
     exec </dev/null >$directory/output 2>&1
     (
       %s & server=$!
-      (while kill -0 $PPID && kill -0 $server; do sleep 1; done; kill $server) 2>/dev/null &
+      (while kill -0 $PPID; do sleep 1; done; kill $server) 2>/dev/null & watcher=$!
       wait $server
       echo $? >$directory/ended
+      kill $watcher 2>/dev/null
     ) &
     for i in $(seq 500); do
       [ ! -s $directory/ready ] && [ ! -s $directory/ended ] || break
@@ -51,12 +53,13 @@ function Server:stop()
   if not running[self] then return end
   running[self] = nil
   files.shell(([[
-    kill %d 2>/dev/null
-    for i in $(seq 500); do
-      [ ! -s %s/ended ] || exit 0
-      sleep 0.01
-    done
-    kill -KILL %d]]):format(self.pid, self.directory, self.pid))
+    for signal in TERM KILL; do
+      [ -s %s/ended ] || kill -$signal %d 2>/dev/null
+      for i in $(seq 500); do
+        [ ! -s %s/ended ] || exit 0
+        sleep 0.01
+      done
+    done]]):format(self.directory, self.pid, self.directory))
   local output = files.read(self.directory .. "/output") or ""
   files.remove(self.directory)
   assert(not output:find "[rs]k_test_%w", "a server has printed an API key")
