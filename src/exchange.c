@@ -138,22 +138,28 @@ static CURL *new_easy(struct exchange *exchange, const struct transport_options 
   return NULL;
 }
 
-struct exchange *exchange_new(const struct transport_options *options, bool directory_alone) {
-  struct exchange *exchange = calloc(1, sizeof *exchange);
-  if (!exchange)
-    return NULL;
+struct exchange *exchange_new(void) {
+  return calloc(1, sizeof(struct exchange));
+}
+
+bool exchange_open(struct exchange *exchange, const struct transport_options *options,
+                   bool directory_alone) {
+  if (exchange->easy)
+    return true;
   exchange->plain_proxy = options->plain && options->proxy;
   exchange->directory_alone = directory_alone;
   exchange->easy = new_easy(exchange, options);
-  if (exchange->easy)
-    return exchange;
-  exchange_free(exchange);
-  return NULL;
+  return exchange->easy != NULL;
+}
+
+void exchange_close(struct exchange *exchange) {
+  if (!exchange->abandoned)
+    curl_easy_cleanup(exchange->easy);
+  exchange->easy = NULL;
 }
 
 void exchange_free(struct exchange *exchange) {
-  if (!exchange->abandoned)
-    curl_easy_cleanup(exchange->easy);
+  exchange_close(exchange);
   headers_free(&exchange->headers);
   buffer_free(&exchange->body);
   buffer_free(&exchange->message);
@@ -228,10 +234,9 @@ bool exchange_widen(struct exchange *exchange, const struct transport_options *o
   curl_easy_getinfo(exchange->easy, CURLINFO_TOTAL_TIME, &spent);
   rest.timeout -= spent;
   rest.connect_timeout -= spent;
-  exchange->directory_alone = false;
-  curl_easy_cleanup(exchange->easy);
-  exchange->easy = new_easy(exchange, options);
-  return exchange->easy && exchange_prepare(exchange, &rest, exchange->owner);
+  exchange_close(exchange);
+  return exchange_open(exchange, options, false) &&
+         exchange_prepare(exchange, &rest, exchange->owner);
 }
 
 /* libcurl counts the bytes that left; on_send() tells the request's from those of a proxy's tunnel.

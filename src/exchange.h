@@ -28,17 +28,24 @@ struct exchange {
   unsigned sends; /* times that libcurl had a connection and began to send */
   bool in_flight, too_large;
   bool plain_proxy;     /* of http://, which wants another request target */
-  bool directory_alone; /* what it trusts: see exchange_new() */
+  bool directory_alone; /* what it trusts: see exchange_open() */
   bool abandoned;       /* the process was forked: the handle is the parent's */
   CURLcode code;
   char detail[CURL_ERROR_SIZE];
 };
 
-/* With the options set that are the same for every request. It trusts the ca_file; without one,
- * what libcurl trusts by itself, or of that the system's directory alone. NULL when memory is
- * short. */
-struct exchange *exchange_new(const struct transport_options *options, bool directory_alone);
+/* Without a handle. NULL when memory is short. */
+struct exchange *exchange_new(void);
 void exchange_free(struct exchange *exchange);
+
+/* Gives it a handle, if it has none, with the options set that are the same for every request. It
+ * trusts the ca_file; without one, what libcurl trusts by itself, or of that the system's directory
+ * alone. False when memory is short. */
+bool exchange_open(struct exchange *exchange, const struct transport_options *options,
+                   bool directory_alone);
+
+/* Takes its handle away, and keeps the buffers for the next. It must not be in flight. */
+void exchange_close(struct exchange *exchange);
 
 /* Forgets the last request and takes the next. False when memory is short, or with too many
  * headers. */

@@ -227,7 +227,7 @@ void transport_free(struct transport *transport) {
 static struct exchange *take_idle(struct transport *transport) {
   struct exchange *exchange = ring_first(&transport->idle);
   if (!exchange)
-    return exchange_new(&transport->options, transport->directory_alone);
+    return exchange_new();
   ring_remove(&exchange->link);
   return exchange;
 }
@@ -328,7 +328,8 @@ struct exchange *transport_start(struct transport *transport, const struct reque
   struct exchange *exchange = take_idle(transport);
   if (!exchange)
     return NULL;
-  if (!exchange_prepare(exchange, request, owner) ||
+  if (!exchange_open(exchange, &transport->options, transport->directory_alone) ||
+      !exchange_prepare(exchange, request, owner) ||
       curl_multi_add_handle(transport->multi, exchange->easy) != CURLM_OK) {
     exchange_free(exchange);
     return NULL;
@@ -389,27 +390,35 @@ bool transport_has_finished(const struct exchange *exchange) {
   return !exchange->in_flight;
 }
 
-/* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
- */
-static bool is_reusable(const struct transport *transport, const struct exchange *exchange) {
-  return transport->reuses_handles && !exchange->in_flight && !exchange->abandoned &&
-         exchange->code == CURLE_OK && exchange->body.capacity <= KEPT_BODY;
+static void abort_exchange(struct transport *transport, struct exchange *exchange) {
+  struct sigpipe_guard guard;
+  transport_renew(transport);
+  if (!exchange->in_flight)
+    return;
+  sigpipe_block(&guard, transport->raises_sigpipe);
+  exchange->in_flight = false;
+  curl_multi_remove_handle(transport->multi, exchange->easy);
+  exchange_close(exchange);
+  sigpipe_restore(&guard);
 }
 
+static bool is_worth_keeping(const struct exchange *exchange) {
+  return !exchange->abandoned && exchange->body.capacity <= KEPT_BODY;
+}
+
+/* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
+ */
 void transport_release(struct transport *transport, struct exchange *exchange) {
-  struct sigpipe_guard guard;
-  if (is_reusable(transport, exchange)) {
-    ring_remove(&exchange->link);
-    ring_insert(&transport->idle, &exchange->link);
+  if (exchange->in_flight)
+    abort_exchange(transport, exchange);
+  ring_remove(&exchange->link);
+  if (!is_worth_keeping(exchange)) {
+    exchange_free(exchange);
     return;
   }
-  transport_renew(transport);
-  ring_remove(&exchange->link);
-  sigpipe_block(&guard, transport->raises_sigpipe);
-  if (exchange->in_flight)
-    curl_multi_remove_handle(transport->multi, exchange->easy);
-  exchange_free(exchange);
-  sigpipe_restore(&guard);
+  if (!transport->reuses_handles || exchange->code != CURLE_OK)
+    exchange_close(exchange);
+  ring_insert(&transport->idle, &exchange->link);
 }
 
 double transport_timeout(const struct transport *transport) {
