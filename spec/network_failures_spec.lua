@@ -37,6 +37,7 @@ local before_sending = {
 }
 
 local SHORT = { timeout = 0.4 }
+local UNREADABLE = { 1, 8 } -- one of these: newer libcurls say something else on a connection that was used before
 local CONTRADICTORY = {
   body = '{"id":"pr_1","object":"payment_record","created":1730253453}', content_length = { 1000, 20 }, after = "close",
 }
@@ -58,8 +59,8 @@ local after_sending = {
   { "a cut in the body", { cut = "body" }, { curl_code = 18 } },
   { "a reset in the body", { cut = "body", after = "reset" }, { curl_code = 56 } },
   { "a cut in a chunked body", { cut = "body", chunked = true }, { curl_code = 18 } },
-  { "garbage", { raw = "garbage\r\n\r\n", after = "close" }, { curl_code = 1 } },
-  { "another protocol", { raw = "SSH-2.0-OpenSSH_9.2\r\n", after = "close" }, { curl_code = 1 } },
+  { "garbage", { raw = "garbage\r\n\r\n", after = "close" }, { curl_code = UNREADABLE } },
+  { "another protocol", { raw = "SSH-2.0-OpenSSH_9.2\r\n", after = "close" }, { curl_code = UNREADABLE } },
   { "two lengths, the last too short", CONTRADICTORY, { type = "response_error", status = 200 } },
   { "too long a length", { content_length = 10000, after = "close" }, { curl_code = 18 } },
   { "a broken chunk", { raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", after = "close" },
@@ -100,6 +101,9 @@ describe("a call that fails", function()
     for name in pairs(expected) do actual[name] = err[name] end
     -- On a busy machine libcurl may be late to notice a timeout: our own clock has no code of libcurl's.
     if expected.curl_code == 28 then actual.curl_code = actual.curl_code or 28 end
+    for _, code in ipairs(type(expected.curl_code) == "table" and expected.curl_code or {}) do
+      if actual.curl_code == code then expected.curl_code = code end
+    end
     assert.same(expected, actual)
     assert.equal(err.attempts, response.attempts)
     assert.equal(err.status, response.status)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "curl_faults.h"
 
+/* CURLE_TOO_LARGE of libcurl 8.6 and later. A header line that is too long was
+ * CURLE_OUT_OF_MEMORY before. */
+#define TOO_LARGE ((CURLcode)100)
+
 /* Codes that are not here are faults on the way. */
 static const struct {
   CURLcode code;
@@ -31,6 +35,7 @@ static const struct {
     {CURLE_FAILED_INIT, FAULT_SETUP, NULL},
     {CURLE_NOT_BUILT_IN, FAULT_SETUP, "this libcurl lacks something that is needed"},
     {CURLE_OUT_OF_MEMORY, FAULT_SETUP, NULL},
+    {TOO_LARGE, FAULT_SETUP, NULL},
 };
 
 enum { COUNT = sizeof faults / sizeof faults[0] };
@@ -49,7 +54,7 @@ enum fault curl_fault(CURLcode code, bool sent) {
   /* libcurl repeats a request on a new connection when a kept one dies, so even "could not connect"
    * may come after the request was read; an unreadable answer is an "unsupported protocol". */
   if (sent && faults[i].fault != FAULT_TIMEOUT)
-    return code == CURLE_OUT_OF_MEMORY ? FAULT_TOO_LARGE : FAULT_BROKEN;
+    return code == CURLE_OUT_OF_MEMORY || code == TOO_LARGE ? FAULT_TOO_LARGE : FAULT_BROKEN;
   return faults[i].fault;
 }
 

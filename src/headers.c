@@ -152,19 +152,30 @@ void headers_add(struct headers *headers, struct header header) {
   read_line(headers, start);
 }
 
-void headers_receive(struct headers *headers, const char *line, size_t length) {
+static bool has_status(const char *line, size_t length) {
+  const char *end = line + length, *digit = memchr(line, ' ', length);
+  size_t digits = 0;
+  while (digit && digit < end && *digit == ' ')
+    digit++;
+  while (digit && digit + digits < end && ascii_is_digit(digit[digits]))
+    digits++;
+  return digits == 3;
+}
+
+bool headers_receive(struct headers *headers, const char *line, size_t length) {
   size_t start = headers->lines.length;
   if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
     headers_clear(headers);
-    return;
+    return has_status(line, length);
   }
   trim_end(line, &length);
   if (length == 0)
-    return;
+    return true;
   headers->count++;
   buffer_append(&headers->lines, line, length);
   buffer_append(&headers->lines, "\n", 1);
   read_line(headers, start);
+  return true;
 }
 
 bool headers_next(const char *lines, size_t length, size_t *cursor, struct header *header) {

@@ -34,8 +34,9 @@ void headers_clear(struct headers *headers);
 void headers_free(struct headers *headers);
 
 /* Takes one line as it came. A status line ("HTTP/…") starts a new block: what an interim answer
- * (100, 103) carried is forgotten. */
-void headers_receive(struct headers *headers, const char *line, size_t length);
+ * (100, 103) carried is forgotten. False when its status is not of three digits (RFC 9112, 4):
+ * newer libcurls read the first three of more. */
+bool headers_receive(struct headers *headers, const char *line, size_t length);
 
 /* Takes one header as a pair. */
 void headers_add(struct headers *headers, struct header header);
