@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local files = require "spec.support.files"
+local libcurl = require "spec.support.libcurl"
 local payments = require "spec.support.payments"
 local servers = require "spec.support.servers"
 
@@ -171,14 +172,8 @@ for _, way in ipairs(ways) do
   end)
 end
 
--- libcurl before 8.5.0 cannot be trusted to: see can_share() of transport.c.
-local function shares_connections()
-  local major, minor = files.capture("pkg-config --modversion libcurl"):match "^(%d+)%.(%d+)"
-  return major * 1000 + minor >= 8005
-end
-
 it("over HTTP/2 share one connection where libcurl can, and HTTP/1.1 needs one for each call in flight", function()
-  for _, case in ipairs { { box.https, shares_connections() and 1 or 20 }, { box.http, 20 } } do
+  for _, case in ipairs { { box.https, libcurl.shares_connections and 1 or 20 }, { box.http, 20 } } do
     local client = payments.client({ url = case[1], ca_file = box.ca_file }, { max_in_flight = 20 })
     assert(client:list_payment_records())
     local port = tonumber(case[1]:match ":(%d+)$")

@@ -10,7 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MOST_SENDS = 2 }; /* of one attempt */
+enum {
+  MOST_SENDS = 2,   /* of one attempt */
+  ONE_RECORD = 8192 /* bytes of a body that leaves, with its head, in one record of TLS */
+};
 
 /* libcurl's callbacks: they append to buffers and count, nothing else. */
 
@@ -37,8 +40,9 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     exchange->too_large = true;
     return CURL_WRITEFUNC_ERROR;
   }
-  headers_receive(&exchange->headers, line, length);
-  return exchange->headers.lines.failed ? CURL_WRITEFUNC_ERROR : length;
+  exchange->without_status = !headers_receive(&exchange->headers, line, length);
+  bool failed = exchange->without_status || exchange->headers.lines.failed;
+  return failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
 /* Called each time that libcurl has a connection and is about to send the request on it: more than
@@ -46,9 +50,13 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
  * well, as a kept connection may have died; but it would go on, five times and without a pause. */
 static int on_send(void *user, char *remote, char *local, int remote_port, int local_port) {
   struct exchange *exchange = user;
+  long opened = 0;
   (void)remote, (void)local, (void)remote_port, (void)local_port;
   if (exchange->sends == MOST_SENDS)
     return CURL_PREREQFUNC_ABORT;
+  curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &opened);
+  if (opened > 0)
+    *exchange->connected = true;
   exchange->sends++;
   return CURL_PREREQFUNC_OK;
 }
@@ -138,8 +146,11 @@ static CURL *new_easy(struct exchange *exchange, const struct transport_options 
   return NULL;
 }
 
-struct exchange *exchange_new(void) {
-  return calloc(1, sizeof(struct exchange));
+struct exchange *exchange_new(bool *connected) {
+  struct exchange *exchange = calloc(1, sizeof *exchange);
+  if (exchange)
+    exchange->connected = connected;
+  return exchange;
 }
 
 bool exchange_open(struct exchange *exchange, const struct transport_options *options,
@@ -210,7 +221,7 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   CURL *easy = exchange->easy;
   exchange->owner = owner;
   exchange->sends = 0;
-  exchange->too_large = false;
+  exchange->too_large = exchange->without_status = false;
   exchange->code = CURLE_OK;
   exchange->detail[0] = '\0';
   exchange->max_response_bytes = request->max_response_bytes;
@@ -239,15 +250,20 @@ bool exchange_widen(struct exchange *exchange, const struct transport_options *o
          exchange_prepare(exchange, &rest, exchange->owner);
 }
 
-/* libcurl counts the bytes that left; on_send() tells the request's from those of a proxy's tunnel.
- */
-unsigned transport_sends(const struct exchange *exchange) {
+/* libcurl counts the bytes that left; but over TLS only when the last record of what it writes at
+ * once did. */
+static bool may_have_left(const struct exchange *exchange) {
+  const struct buffer *body = exchange->request->body;
   long bytes = 0;
-  if (exchange->sends == 0)
-    return exchange->abandoned ? 1 : 0;
   curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &bytes);
-  bool left = bytes > 0 || exchange->headers.lines.length > 0 || exchange->abandoned;
-  return left ? exchange->sends : 0;
+  return bytes > 0 || exchange->headers.lines.length > 0 || (body && body->length > ONE_RECORD);
+}
+
+/* on_send() tells the request's bytes from those of a proxy's tunnel. */
+unsigned transport_sends(const struct exchange *exchange) {
+  if (exchange->abandoned)
+    return exchange->sends > 0 ? exchange->sends : 1;
+  return exchange->sends > 0 && may_have_left(exchange) ? exchange->sends : 0;
 }
 
 static enum fault exchange_fault(const struct exchange *exchange, unsigned sends) {
@@ -269,6 +285,8 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
   buffer_clear(text);
   if (answer->fault == FAULT_CANCELED)
     buffer_append_text(text, "the process was forked while the call was in flight");
+  else if (exchange->without_status)
+    buffer_append_text(text, "the answer does not begin with a status of three digits");
   else if (exchange->code == CURLE_ABORTED_BY_CALLBACK)
     buffer_append_text(text, "the server did not take the request, on two connections in a row");
   else if (exchange->too_large)

@@ -25,8 +25,10 @@ struct exchange {
   struct headers headers;
   struct buffer body, message;
   size_t max_response_bytes;
-  unsigned sends; /* times that libcurl had a connection and began to send */
+  unsigned sends;  /* times that libcurl had a connection and began to send */
+  bool *connected; /* of the transport: set when a connection was made */
   bool in_flight, too_large;
+  bool without_status;  /* the answer's first line has none */
   bool plain_proxy;     /* of http://, which wants another request target */
   bool directory_alone; /* what it trusts: see exchange_open() */
   bool abandoned;       /* the process was forked: the handle is the parent's */
@@ -34,8 +36,9 @@ struct exchange {
   char detail[CURL_ERROR_SIZE];
 };
 
-/* Without a handle. NULL when memory is short. */
-struct exchange *exchange_new(void);
+/* Without a handle. Whenever it sends a request on a new connection it says so in *connected. NULL
+ * when memory is short. */
+struct exchange *exchange_new(bool *connected);
 void exchange_free(struct exchange *exchange);
 
 /* Gives it a handle, if it has none, with the options set that are the same for every request. It

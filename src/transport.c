@@ -32,6 +32,8 @@ struct transport {
   struct ring_link in_flight, finished, idle; /* of exchanges */
   bool raises_sigpipe;
   bool reuses_handles;
+  bool shares;                      /* connections, with HTTP/2 */
+  bool connected;                   /* since the last look: see wake_waiting() */
   bool directory_alone;             /* is trusted at first, see has_directory() */
   bool has_descriptor;              /* that somebody has asked for */
   bool events_first;                /* the last step had no time left to look at them */
@@ -104,7 +106,7 @@ static bool can_share(void) {
 static bool set_multi(CURLM *multi, struct transport *transport) {
   int failed = 0;
   failed |= curl_multi_setopt(multi, CURLMOPT_PIPELINING,
-                              can_share() ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
+                              transport->shares ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
   failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_watch);
   failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, transport);
   failed |= curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -160,6 +162,7 @@ struct transport *transport_new(const struct transport_options *options) {
   transport->pid = getpid();
   transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
   transport->reuses_handles = curl_version_info(CURLVERSION_NOW)->version_num >= FORGETTING_LIBCURL;
+  transport->shares = can_share();
   transport->directory_alone =
       !options->ca_file && !options->plain && has_directory(curl_version_info(CURLVERSION_NOW));
   if (keep_options(transport, options) && open_handles(transport))
@@ -227,7 +230,7 @@ void transport_free(struct transport *transport) {
 static struct exchange *take_idle(struct transport *transport) {
   struct exchange *exchange = ring_first(&transport->idle);
   if (!exchange)
-    return exchange_new();
+    return exchange_new(&transport->connected);
   ring_remove(&exchange->link);
   return exchange;
 }
@@ -284,11 +287,25 @@ static void give_up(struct transport *transport) {
   transport->multi = NULL;
 }
 
+/* Requests wait for a connection that is being made, for they may share it. When they may,
+ * libcurl tells them; when it turns out to be of HTTP/1.1 they would wait until the first of them
+ * has its answer. libcurl looks at them anew when any handle leaves. */
+static void wake_waiting(struct transport *transport) {
+  CURL *easy = curl_easy_init();
+  if (easy && curl_multi_add_handle(transport->multi, easy) == CURLM_OK)
+    curl_multi_remove_handle(transport->multi, easy);
+  curl_easy_cleanup(easy);
+}
+
 static void act(struct transport *transport, curl_socket_t socket, int what) {
   int running;
-  if (transport->multi &&
-      curl_multi_socket_action(transport->multi, socket, what, &running) != CURLM_OK)
+  if (!transport->multi)
+    return;
+  transport->connected = false;
+  if (curl_multi_socket_action(transport->multi, socket, what, &running) != CURLM_OK)
     give_up(transport);
+  else if (transport->connected && transport->shares)
+    wake_waiting(transport);
 }
 
 static void tell_event(struct transport *transport, const struct poller_event *event) {

@@ -1,5 +1,6 @@
 --- How calls share what an HTTP/2 server offers: connections, streams, the protocol itself (N-60, N-64, N-66, N-67).
 
+local libcurl = require "spec.support.libcurl"
 local payments = require "spec.support.payments"
 local servers = require "spec.support.servers"
 
@@ -70,7 +71,9 @@ describe("50 calls at once", function()
         server:play { limit[3] or {}, {} }
         check_all_well(make(client))
         assert.equal(MANY, #server:requests())
-        assert.is_true(#server:connections() <= MANY, #server:connections() .. " connections")
+        -- A request that shares a connection may be refused there, and takes another.
+        local most = libcurl.shares_connections and 2 * MANY or MANY
+        assert.is_true(#server:connections() <= most, #server:connections() .. " connections")
       end)
     end
   end

@@ -1,0 +1,10 @@
+--- What the libcurl that is loaded can do, going by its version: the program curl loads the same.
+
+local files = require "spec.support.files"
+
+local major, minor = files.capture("curl --version"):match "libcurl/(%d+)%.(%d+)"
+local version = major * 1000 + minor
+
+return {
+  shares_connections = version >= 8005, -- see can_share() of transport.c
+}
