@@ -17,6 +17,7 @@ local ALWAYS = {
   SSL_SESSIONID_CACHE = "0",
   -- the connection; SSLVERSION 6 is TLS 1.2, HTTP_VERSION 4 is HTTP/2 over TLS
   NOSIGNAL = "1", TCP_KEEPALIVE = "1", MAXAGE_CONN = "60", MAXLIFETIME_CONN = "600", HTTP_VERSION = "4",
+  UPLOAD_BUFFERSIZE = "16384",
   -- the request
   HTTPHEADER = "set",
 }

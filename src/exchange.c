@@ -124,6 +124,8 @@ static bool set_connection(CURL *easy, const struct transport_options *options) 
   unsigned failed = 0;
   failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  /* Or 64 KiB are allocated for each request, in newer libcurls until its answer is there. */
+  failed |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
   /* To wait for a connection that others share pays where it may be HTTP/2: over TLS. */
   failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->plain ? 0L : 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 60L);
