@@ -360,7 +360,9 @@ describe("the response", function()
     local _, err, response = payments.client(server):report_payment(payments.PAYMENT)
     assert.is_nil(err)
     assert.is_nil(response.request_id)
-    assert.same({ ["x-long"] = "begins", ["content-length"] = tostring(#body) }, response.headers)
+    assert.equal("begins", response.headers["x-long"]:match "^%a+") -- newer libcurls make one line of them
+    response.headers["x-long"] = nil
+    assert.same({ ["content-length"] = tostring(#body) }, response.headers)
   end)
 
   it("comes with errors, too", function()

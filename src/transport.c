@@ -21,7 +21,8 @@ enum {
   OLDEST_LIBCURL = 0x075500,     /* 7.85.0: CURLOPT_PROTOCOLS_STR */
   FORGETTING_LIBCURL = 0x080101, /* 8.1.1: a handle forgets the header lines of its last transfer;
                                   * used again, older ones read freed memory (curl's #11103) */
-  SHARING_LIBCURL = 0x080500     /* 8.5.0: it shares connections as it should */
+  SHARING_LIBCURL = 0x080500,    /* 8.5.0: it shares connections as it should */
+  MULTI_QUICK_EXIT = 21          /* CURLMOPT_QUICK_EXIT, which curl.h has since 8.20.0 */
 };
 
 struct transport {
@@ -105,6 +106,9 @@ static bool can_share(void) {
 
 static bool set_multi(CURLM *multi, struct transport *transport) {
   int failed = 0;
+  /* Or to close it waits for a name server that does not answer. Libcurls before 8.20.0 refuse it,
+   * and do not wait. */
+  (void)curl_multi_setopt(multi, (CURLMoption)MULTI_QUICK_EXIT, 1L);
   failed |= curl_multi_setopt(multi, CURLMOPT_PIPELINING,
                               transport->shares ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
   failed |= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_watch);

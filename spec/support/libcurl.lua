@@ -7,4 +7,5 @@ local version = major * 1000 + minor
 
 return {
   shares_connections = version >= 8005, -- see can_share() of transport.c
+  restores_trust = version >= 8021, -- see RESTORING_LIBCURL of exchange.h
 }

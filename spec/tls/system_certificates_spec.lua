@@ -3,11 +3,15 @@
 
 local cjson = require "cjson"
 local files = require "spec.support.files"
+local libcurl = require "spec.support.libcurl"
 local processes = require "spec.support.processes"
 local servers = require "spec.support.servers"
 
 local OTHER = "build/certificates/self_signed.pem"
 local CA = "build/certificates/ca.pem"
+
+-- How many connections it takes to ask the directory by itself, before the bundle
+local FIRST = libcurl.restores_trust and 0 or 1
 
 -- A step that leaves no connection to be used again
 local CLOSING = { headers = { Connection = "close" }, after = "close" }
@@ -84,7 +88,8 @@ describe("the system's certificates", function()
     return cjson.decode(output)
   end
 
-  it("are asked of the directory, where the bundle is not read", function()
+  local where_first = FIRST > 0 and it or pending
+  where_first("are asked of the directory, where the bundle is not read", function()
     local server = servers.start { tls = true }
     local system = { bundle = "/nonexistent", directory = directory_of(OTHER, CA) }
     assert.same({ "pr_1", "pr_1" }, run(server, system, { calls = 2, attempts = 1 }))
@@ -111,7 +116,7 @@ describe("the system's certificates", function()
       local server = servers.start { tls = true, steps = { CLOSING } }
       local system = { bundle = bundle_of(OTHER, CA), directory = case[2]() }
       assert.same({ "pr_1", "pr_1", "pr_1" }, run(server, system, { calls = 3, attempts = 1 }))
-      assert.same({ 3, 4 }, { #server:requests(), #server:connections() }) -- the directory is not asked again
+      assert.same({ 3, 3 + FIRST }, { #server:requests(), #server:connections() }) -- it is not asked again
     end)
   end
 
@@ -132,7 +137,7 @@ describe("the system's certificates", function()
     local server, proxy = servers.start { tls = true }, servers.proxy()
     local system = { bundle = bundle_of(CA), directory = directory_of(OTHER) }
     assert.same({ "pr_1", "pr_1" }, run(server, system, { calls = 2, attempts = 1, client = { proxy = proxy.url } }))
-    assert.same({ 2, 2 }, { #server:requests(), #proxy:requests() })
+    assert.same({ 2, 1 + FIRST }, { #server:requests(), #proxy:requests() })
   end)
 
   -- Where libcurl has another TLS library, or is 8.21, it is left alone.
@@ -153,7 +158,7 @@ describe("the system's certificates", function()
       assert.truthy(plainly[1]:find "^not_sent 60 ", plainly[1])
       assert.equal(1, #server:connections())
       assert.same(plainly, run(server, system, { calls = 1, attempts = 0 }))
-      assert.same({ 0, 3 }, { #server:requests(), #server:connections() })
+      assert.same({ 0, 2 + FIRST }, { #server:requests(), #server:connections() })
     end)
   end
 
@@ -200,7 +205,7 @@ describe("the system's certificates", function()
     assert.equal(2, #server:requests())
   end)
 
-  it("are asked of both within the time of one attempt", function()
+  where_first("are asked of both within the time of one attempt", function()
     local slow = { when = "accept", tls = servers.tls(true, { delay = 1 }) }
     local server = servers.start { tls = true, steps = { slow } }
     local system = { bundle = bundle_of(CA), directory = directory_of(OTHER) }

@@ -77,7 +77,7 @@ return {
     { "with a folded header", head "X-Folded: one\r\n two\r\n" },
     -- libcurl before 8.1.1, used again, would add it to a header of the answer before, which is gone.
     { "with a first header that is folded", head " folded\r\n", expect = { "ok", "unknown" } },
-    { "with a carriage return in a header", head "X-Odd: one\rtwo\r\n" },
+    { "with a carriage return in a header", head "X-Odd: one\rtwo\r\n", expect = { "ok", "unknown" } },
     { "with the Request-Id twice", head "Request-Id: req_1\r\nRequest-Id: req_2\r\n" },
     { "with control characters in the Request-Id", head "Request-Id: req_\27[31m\1\r\n" },
     { "with a Request-Id of 20 kB", head("Request-Id: " .. ("r"):rep(20000) .. "\r\n") },
@@ -111,7 +111,8 @@ return {
     { "with two lengths, the last one too long", { content_length = { 20, 1000 }, after = "close" } },
     { "with a length and in chunks that are cut",
       raw(OK .. "Content-Length: %LENGTH%\r\nTransfer-Encoding: chunked\r\n\r\n%SIZE%\r\n%BODY%\r\n") },
-    { "with an encoding that nobody knows", raw(OK .. "Transfer-Encoding: rot13\r\n\r\n%BODY%") },
+    { "with an encoding that nobody knows", raw(OK .. "Transfer-Encoding: rot13\r\n\r\n%BODY%"),
+      expect = { "unknown", "ok" } },
     { "as garbage", raw "garbage\r\n\r\n" },
     { "as another protocol", raw "SSH-2.0-OpenSSH_9.2\r\n" },
     { "as HTTP/0.9", raw "%BODY%" },
