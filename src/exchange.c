@@ -28,12 +28,12 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return exchange->body.failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
-/* A connection is worth keeping when something comes back on it: libcurl would keep one of HTTP/2
- * when the request on it timed out. */
+/* A connection is worth keeping when a whole head has come back on it: libcurl would keep one of
+ * HTTP/2 when the request on it timed out. */
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
-  if (exchange->headers.count == 0)
+  if (*line == '\r' || *line == '\n')
     curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L);
   if (exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
       exchange->headers.count >= PR_MAX_HEADERS) {

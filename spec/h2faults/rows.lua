@@ -186,7 +186,9 @@ return {
   },
   {
     title = "it does no harm that there is", expect = "ok", modes = HARMLESS,
-    row("a flood of PING", { { frame = PING, on = 0, payload = ZERO_8, count = 20000 }, "headers", "body" }),
+    -- libcurl 8.5 may take it for an attack.
+    row("a flood of PING", { { frame = PING, on = 0, payload = ZERO_8, count = 20000 }, "headers", "body" },
+      { expect = { "ok", "unknown" } }),
     row("a flood of PRIORITY", { { frame = PRIORITY, payload = "0000000010", count = 20000 }, "headers", "body" }),
     row("a flood of WINDOW_UPDATE", { { frame = WINDOW_UPDATE, on = 0, payload = "00000001", count = 20000 },
       "headers", "body" }),
