@@ -31,9 +31,10 @@ configure() { # directory
   done
 }
 
-# By the shell's own book: once it has ended, its number may be another process's.
+# By the shell's own book: once it has ended, its number may be another process's. grep reads it to the end, or the
+# shell may fail to write it.
 is_running() {
-  jobs -rp | grep -qx "$nginx_pid"
+  jobs -rp | grep -x "$nginx_pid" >/dev/null
 }
 
 # The process id file appears when every address is bound.

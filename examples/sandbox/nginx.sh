@@ -27,9 +27,10 @@ replace() {
   printf 's|@%s@|%s|g\n' "$1" "$(printf '%s' "$2" | sed 's/[\\&|]/\\&/g')"
 }
 
-# By the shell's own book: once it has ended, its number may be another process's.
+# By the shell's own book: once it has ended, its number may be another process's. grep reads it to the end, or the
+# shell may fail to write it.
 is_running() {
-  jobs -rp | grep -qx "$server_pid"
+  jobs -rp | grep -x "$server_pid" >/dev/null
 }
 
 # The process id file appears when every address is bound.
