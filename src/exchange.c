@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 enum {
-  MOST_SENDS = 2,   /* of one attempt */
-  ONE_RECORD = 8192 /* bytes of a body that leaves, with its head, in one record of TLS */
+  MOST_SENDS = 2,    /* of one attempt */
+  ONE_RECORD = 8192, /* bytes of a body that leaves, with its head, in one record of TLS */
+  EASY_QUICK_EXIT = CURLOPTTYPE_LONG + 322 /* CURLOPT_QUICK_EXIT, in curl.h since 7.87.0 */
 };
 
 /* libcurl's callbacks: they append to buffers and count, nothing else. */
@@ -28,12 +29,21 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return exchange->body.failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
-/* A connection is worth keeping when a whole head has come back on it: libcurl would keep one of
- * HTTP/2 when the request on it timed out. */
+/* Of the answer's own head, not of an interim one or of a proxy's. */
+static bool is_end_of_head(const struct exchange *exchange, const char *line) {
+  long status = 0;
+  if (*line != '\r' && *line != '\n')
+    return false;
+  curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+  return status >= 200;
+}
+
+/* From when a request is sent on it (see on_send()), a connection is worth keeping when a whole
+ * head has come back: libcurl would keep one of HTTP/2 when the request on it timed out. */
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
-  if (*line == '\r' || *line == '\n')
+  if (is_end_of_head(exchange, line))
     curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L);
   if (exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
       exchange->headers.count >= PR_MAX_HEADERS) {
@@ -58,6 +68,7 @@ static int on_send(void *user, char *remote, char *local, int remote_port, int l
   if (opened > 0)
     *exchange->connected = true;
   exchange->sends++;
+  curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 1L);
   return CURL_PREREQFUNC_OK;
 }
 
@@ -130,10 +141,8 @@ static bool set_connection(CURL *easy, const struct transport_options *options) 
   failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->plain ? 0L : 1L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 60L);
   failed |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, 600L);
-#if LIBCURL_VERSION_NUM >= 0x075700
   /* Or the end of a transfer would wait for a name server that does not answer. */
-  (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
+  (void)curl_easy_setopt(easy, (CURLoption)EASY_QUICK_EXIT, 1L);
   /* A libcurl without HTTP/2 refuses this, and does with HTTP/1.1. */
   (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   return failed == 0;
@@ -235,7 +244,6 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   failed |=
       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request->connect_timeout));
   failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
-  failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   return failed == 0 && set_url(exchange, request->url) &&
          set_headers(exchange, request->headers) && set_body(easy, request);
 }

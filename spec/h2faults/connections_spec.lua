@@ -108,9 +108,9 @@ describe("a connection on which no answer comes", function()
   teardown(servers.stop_all)
   after_each(payments.close_all)
 
-  local function connections_of(...)
-    local server = start { steps = { { play = { ... } }, {} } }
-    local client = payments.client(server, { max_retries = 1, timeout = 1 })
+  local function connections_of(play, proxy)
+    local server = start { steps = { { play = play }, {} } }
+    local client = payments.client(server, { max_retries = 1, timeout = 1, proxy = proxy })
     assert(client:report_payment(payments.PAYMENT))
     assert(client:report_payment(payments.PAYMENT))
     local connections = {}
@@ -119,10 +119,18 @@ describe("a connection on which no answer comes", function()
   end
 
   it("is given up after a timeout: the next attempt and the next call have another", function()
-    assert.same({ 1, 2, 2 }, connections_of { wait = 60 })
+    assert.same({ 1, 2, 2 }, connections_of { { wait = 60 } })
+  end)
+
+  it("is given up after an interim answer, too", function()
+    assert.same({ 1, 2, 2 }, connections_of { { interim = 103, count = 1 }, { wait = 60 } })
+  end)
+
+  it("is given up where a proxy has answered", function()
+    assert.same({ 1, 2, 2 }, connections_of({ { wait = 60 } }, servers.proxy().url))
   end)
 
   it("is not that of the next attempt, even if the answer had begun", function()
-    assert.equal(2, connections_of("headers", { wait = 60 })[2])
+    assert.equal(2, connections_of({ "headers", { wait = 60 } })[2])
   end)
 end)
