@@ -117,3 +117,21 @@ describe("5,000 calls that wait for their turn", function()
     assert.equal(5000, distinct)
   end)
 end)
+
+describe("a burst of answers with long header lines that are cut", function()
+  it("leaves no memory taken by them", function()
+    local server = servers.start { steps = { { delay = 0.2 } } }
+    local client = payments.client(server, { max_in_flight = 100, max_retries = 0 })
+    local function burst(step)
+      server:play { step }
+      for _ = 1, 100 do client:start("report_payment", PAYMENT) end
+      assert.is_true(payments.finish(client, 60))
+      collect()
+      return processes.heap()
+    end
+    local before = burst { delay = 0.2 }
+    burst { delay = 0.2, header_bytes = 90000, cut = "body", after = "close" }
+    local kept = burst { delay = 0.2 } - before
+    assert.is_true(kept < 100 * 32768, kept)
+  end)
+end)

@@ -1,5 +1,6 @@
 --- Signals and descriptors (RELIABILITY L-10, L-11): the process lives, outcomes are true, all is well after.
 
+local files = require "spec.support.files"
 local payments = require "spec.support.payments"
 local processes = require "spec.support.processes"
 local servers = require "spec.support.servers"
@@ -27,6 +28,24 @@ describe("a connection that is reset while 900 kB are written", function()
       for _, seen in ipairs(types) do assert.equal("connection_error unknown", seen) end
     end)
   end
+end)
+
+describe("what a signal does", function()
+  it("is left as it was: nothing is changed for SIGPIPE", function()
+    local server = servers.start { tls = true, steps = { { delay = 0.1 } } }
+    local library = processes.build("sigpipe_kept.c", "sigpipe_kept.so", "-shared -fPIC -ldl")
+    local program = ([[
+      local payments = require "spec.support.payments"
+      local client = payments.client { url = "%s", ca_file = "%s" }
+      for _ = 1, 3 do client:start("report_payment", payments.PAYMENT) end
+      assert(payments.finish(client))
+      client:close()
+      os.exit(true, true)]]):format(server.url, server.ca_file)
+    local output, status = files.capture(("LD_PRELOAD=$LD_PRELOAD:./%s %s -e '%s' 2>&1"):format(
+      library, processes.interpreter, program))
+    assert.same({ "", 0 }, { output, status })
+    assert.equal(3, #server:requests())
+  end)
 end)
 
 describe("1,000 signals a second", function()

@@ -16,13 +16,13 @@
 enum {
   MOST_EVENTS = 16,              /* asked of the poller at once */
   NO_HANDLES_PAUSE = 10,         /* milliseconds until they are tried for again */
-  KEPT_BODY = 65536,             /* bytes; an answer's buffer larger than this is not kept */
+  KEPT_BUFFER = 65536,           /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,                 /* ca_file, proxy, unix_socket */
   OLDEST_LIBCURL = 0x075500,     /* 7.85.0: CURLOPT_PROTOCOLS_STR */
   FORGETTING_LIBCURL = 0x080101, /* 8.1.1: a handle forgets the header lines of its last transfer;
                                   * used again, older ones read freed memory (curl's #11103) */
   SHARING_LIBCURL = 0x080500,    /* 8.5.0: it shares connections as it should */
-  MULTI_QUICK_EXIT = 21          /* CURLMOPT_QUICK_EXIT, which curl.h has since 8.20.0 */
+  MULTI_QUICK_EXIT = CURLOPTTYPE_LONG + 21 /* CURLMOPT_QUICK_EXIT, in curl.h since 8.20.0 */
 };
 
 struct transport {
@@ -106,8 +106,8 @@ static bool can_share(void) {
 
 static bool set_multi(CURLM *multi, struct transport *transport) {
   int failed = 0;
-  /* Or to close it waits for a name server that does not answer. Libcurls before 8.20.0 refuse it,
-   * and do not wait. */
+  /* Or to close it waits for a name server that does not answer. Libcurls before 8.20.0 refuse it;
+   * those from 7.87.0 on do not wait, see EASY_QUICK_EXIT. */
   (void)curl_multi_setopt(multi, (CURLMoption)MULTI_QUICK_EXIT, 1L);
   failed |= curl_multi_setopt(multi, CURLMOPT_PIPELINING,
                               transport->shares ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
@@ -293,10 +293,12 @@ static void give_up(struct transport *transport) {
 
 /* Requests wait for a connection that is being made, for they may share it. When they may,
  * libcurl tells them; when it turns out to be of HTTP/1.1 they would wait until the first of them
- * has its answer. libcurl looks at them anew when any handle leaves. */
+ * has its answer. libcurl looks at one of them anew, or at all, when any handle leaves. The handle
+ * hands its NOSIGNAL on to libcurl's own, which would change what SIGPIPE does. */
 static void wake_waiting(struct transport *transport) {
   CURL *easy = curl_easy_init();
-  if (easy && curl_multi_add_handle(transport->multi, easy) == CURLM_OK)
+  if (easy && curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+      curl_multi_add_handle(transport->multi, easy) == CURLM_OK)
     curl_multi_remove_handle(transport->multi, easy);
   curl_easy_cleanup(easy);
 }
@@ -308,7 +310,7 @@ static void act(struct transport *transport, curl_socket_t socket, int what) {
   transport->connected = false;
   if (curl_multi_socket_action(transport->multi, socket, what, &running) != CURLM_OK)
     give_up(transport);
-  else if (transport->connected && transport->shares)
+  else if (transport->connected && transport->shares && !transport->options.plain)
     wake_waiting(transport);
 }
 
@@ -424,7 +426,8 @@ static void abort_exchange(struct transport *transport, struct exchange *exchang
 }
 
 static bool is_worth_keeping(const struct exchange *exchange) {
-  return !exchange->abandoned && exchange->body.capacity <= KEPT_BODY;
+  return !exchange->abandoned && exchange->body.capacity <= KEPT_BUFFER &&
+         exchange->headers.lines.capacity <= KEPT_BUFFER;
 }
 
 /* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
