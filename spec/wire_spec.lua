@@ -139,6 +139,17 @@ describe("every call", function()
     assert.equal("", client:prepare("report_payment_attempt_informational", samples.ID).body)
   end)
 
+  it("sends a hundred unknown parameters, sorted, when asked to, and names one of them when not", function()
+    local given, expected = samples.reference(), form_of(prepare(samples.calls[1], samples.reference()))
+    for i = 1, 100 do
+      given[("x_%03d"):format(i)] = i
+      expected = expected .. ("&x_%03d=%d"):format(i, i)
+    end
+    assert.equal(expected, form_of(prepare(samples.calls[1], given, { allow_unknown_params = true })))
+    local _, err = client:prepare("report_payment", given)
+    assert.truthy(err.message:find "^x_%d%d%d: unknown parameter")
+  end)
+
   it("sends unknown parameters within a known one after its known ones", function()
     local params = samples.reference()
     params.amount_requested.approximate = false
