@@ -7,6 +7,11 @@ export LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;$PWD/?.lua;${RESTY_HTTP:+$RE
 # Thousands of connections need as many descriptors as this user may have.
 ulimit -n "$(ulimit -Hn)"
 
+# The one that is loaded: the program curl loads the same.
+libcurl_version() {
+  curl --version | sed -n '1s|.*libcurl/\([^ ]*\).*|\1|p'
+}
+
 median() { # file, column (the first by default)
   awk -v column="${2:-1}" '{ print $column }' "$1" | sort -n |
     awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
