@@ -160,6 +160,15 @@ describe("every call", function()
     assert.truthy(request.body:find("payment_method_details[type]=stablecoin", 1, true))
   end)
 
+  it("sends nothing for an empty table, whatever its parameter takes", function()
+    local without = client:prepare("report_payment", samples.reference()).body
+    for _, name in ipairs { "customer_details", "expand", "metadata", "shipping_details" } do
+      local params = samples.reference()
+      params[name] = {}
+      assert.equal(without, assert(client:prepare("report_payment", params)).body)
+    end
+  end)
+
   it("writes each list of expand as expand[]", function()
     local request = client:prepare("retrieve_payment_record", samples.ID, { expand = { "a.b", "c d" } })
     assert.equal(BASE .. "/v1/payment_records/" .. samples.ID .. "?expand[]=a.b&expand[]=c%20d", request.url)
