@@ -125,13 +125,13 @@ demo:
 
 # missingIncludeSystem: the headers of libc, Lua and libcurl are not its business.
 # constParameter: the types of callbacks are their caller's.
-# unusedFunction is not asked for: an API of one layer may be used by specs or by later layers.
+# unusedFunction is asked of src/ alone: what only a spec uses is not used.
 CPPCHECK = cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
   --enable=warning,style,performance,portability --suppress=missingIncludeSystem \
   --suppress=constParameter
 
 OTHER_C = $(wildcard bench/*.c examples/embed/*.c spec/*/*.c)
-OTHER_H = $(wildcard bench/*.h examples/embed/*.h)
+OTHER_H = $(wildcard bench/*.h examples/embed/*.h spec/*/*.h)
 
 SCRIPTS = $(shell grep -lE '^.!.*sh$$' .ci/* $(wildcard spec/*/* examples/* examples/*/* bench/* bench/*/*) 2>/dev/null)
 
@@ -143,6 +143,7 @@ lint-all:
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(OTHER_C) $(OTHER_H)
 	luacheck --quiet .
 	$(CPPCHECK) src bench examples/embed spec
+	$(CPPCHECK) --enable=unusedFunction src
 	.ci/tidy '-std=c11 $(FEATURES) $(LUA_CFLAGS) $(CURL_CFLAGS)' $(SOURCES) $(OTHER_C)
 	shellcheck $(SCRIPTS)
 

@@ -1,6 +1,7 @@
 -- What is refused before anything is sent: parameters.
 
 local cjson = require "cjson"
+local payment_records = require "payment_records"
 local refusals = require "spec.support.refusals"
 local samples = require "spec.support.samples"
 
@@ -173,6 +174,18 @@ describe("types:", function()
     assert_refused("expand[]: expected a string, got 1", "report_payment", with("expand", { "a", 1, "b", 2 }))
     assert_refused("expand[]: expected at most 5000 characters, got 5001",
       "report_payment", with("expand", { repeated("x", 5001) }))
+  end)
+
+  it("a long value is shown up to a whole character", function()
+    local shown = ("a"):rep(39)
+    for _, value in ipairs { shown .. "é", shown .. "€uro", shown .. "𝄞" } do
+      local _, err = client:report_payment(with("customer_presence", value))
+      assert.equal('"' .. shown .. '"…', err.message:match 'got (".*)$')
+      local _, message = payment_records.minor_units(value, "usd")
+      assert.equal('"' .. shown .. '"', message:match 'got (".*)$')
+    end
+    local _, err = client:report_payment(with("customer_presence", shown .. "a"))
+    assert.equal('"' .. shown .. 'a"', err.message:match 'got (".*)$')
   end)
 
   it("text is UTF-8 without NUL", function()

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "buffer.h"
 
+#include "utf8.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -68,21 +70,13 @@ static bool has_secret(const char *text, size_t length) {
   return false;
 }
 
-/* Bytes of the control character at the beginning (C0, DEL, and C1 as UTF-8), or 0. */
-static size_t control_length(const char *text, size_t length) {
-  const unsigned char *bytes = (const unsigned char *)text;
-  if (bytes[0] < ' ' || bytes[0] == 0x7F)
-    return 1;
-  return length > 1 && bytes[0] == 0xC2 && bytes[1] >= 0x80 && bytes[1] <= 0x9F ? 2 : 0;
-}
-
 void buffer_append_shown(struct buffer *buffer, const char *text, size_t length) {
   if (has_secret(text, length)) {
     buffer_append_text(buffer, "[api key]");
     return;
   }
   for (size_t i = 0, control; i < length; i += control ? control : 1) {
-    control = control_length(text + i, length - i);
+    control = utf8_control(text + i, length - i);
     buffer_append(buffer, control ? "?" : &text[i], 1);
   }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The calls of the API, as data. A new call is a row here and, where needed, rows in params.c. */
+ * The calls of the API, as data. A new call is a row here and, where needed, rows in params.c; a
+ * method in lua/payment_records/client.lua, and the shapes of its tables in types.lua beside it. */
 #ifndef PR_ENDPOINTS_H
 #define PR_ENDPOINTS_H
 

@@ -97,7 +97,7 @@ static bool set_callbacks(CURL *easy, struct exchange *exchange) {
   return failed == 0;
 }
 
-/* What is fixed for the sake of safety: see the security rules of the README. */
+/* What is fixed for the sake of safety: see SECURITY.md. */
 static bool set_safety(CURL *easy, const struct transport_options *options) {
   unsigned failed = 0;
   failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, options->plain ? "http,https" : "https");

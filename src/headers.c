@@ -82,6 +82,8 @@ static void read_mock_version(struct headers *headers, const char *value, size_t
   headers->from_mock = true;
 }
 
+/* The fields that we need; read_line() knows their first letters. */
+
 #define NAMED(TEXT) .name = (TEXT), .length = sizeof(TEXT) - 1
 
 static const struct {

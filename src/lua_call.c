@@ -68,8 +68,8 @@ struct call *lua_check_call(lua_State *L, int index) {
   return luaL_checkudata(L, index, CALL_TYPE);
 }
 
-/* The userdata, with its metatable and a store that has room for the result, before anything that
- * the metatable's __gc would have to free. */
+/* Pushes the userdata, with its metatable and a store that has room for the result, before anything
+ * that the metatable's __gc would have to free. */
 static struct call *push_new_call(lua_State *L) {
   struct call *call = compat_newuserdata(L, sizeof *call);
   memset(call, 0, sizeof *call);

@@ -75,9 +75,17 @@ void lua_callback_on_attempt(lua_State *L, int client_index, int call_index) {
     keep_error(L, client_index, call_index);
 }
 
-int lua_callback_tell(lua_State *L) {
-  enum { CLIENT = 1, CALL = 2, STORE = 3 };
+enum { CLIENT = 1, CALL = 2, STORE = 3 }; /* in lua_callback_tell() */
+
+/* Calls the function below so many arguments; pops them all. */
+static void call_back(lua_State *L, int arguments) {
   struct call *call = lua_touserdata(L, CALL);
+  call->told = true;
+  if (lua_pcall(L, arguments, 0, 0) != 0)
+    keep_error(L, CLIENT, CALL);
+}
+
+int lua_callback_tell(lua_State *L) {
   luaL_checkstack(L, 12, NULL);
   compat_getstore(L, CALL);
   lua_rawgeti(L, STORE, STORED_ON_DONE);
@@ -85,16 +93,12 @@ int lua_callback_tell(lua_State *L) {
     lua_rawgeti(L, STORE, STORED_RECORD);
     lua_rawgeti(L, STORE, STORED_ERROR);
     lua_rawgeti(L, STORE, STORED_RESPONSE);
-    call->told = true;
-    if (lua_pcall(L, 3, 0, 0) != 0)
-      keep_error(L, CLIENT, CALL);
+    call_back(L, 3);
   }
   lua_rawgeti(L, STORE, STORED_WAKE);
   if (lua_isfunction(L, -1)) {
     lua_pushvalue(L, CALL);
-    call->told = true;
-    if (lua_pcall(L, 1, 0, 0) != 0)
-      keep_error(L, CLIENT, CALL);
+    call_back(L, 1);
   }
   return 0;
 }

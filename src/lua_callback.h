@@ -16,7 +16,8 @@ void lua_callback_push_event(lua_State *L, int client, const struct call *call,
 /* Calls on_attempt with the event on top of the stack, unless that is nil. Pops it. */
 void lua_callback_on_attempt(lua_State *L, int client, int call);
 
-/* Lua: tell(client, call): calls on_done of a call that is done. */
+/* Lua: tell(client, call): calls on_done of a call that is done, and the function that the Lua
+ * layer gave to be told. */
 int lua_callback_tell(lua_State *L);
 
 /* Raises the oldest error that a callback raised and that was not raised here before, if any. */

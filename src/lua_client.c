@@ -97,15 +97,14 @@ static int push_request(lua_State *L) {
 
 /* Copies what stays a Lua value from the options at index 1 to the client's store. */
 static void fill_store(lua_State *L, int client_index) {
+  static const luaL_Reg functions[] = {{"settle", lua_call_settle},
+                                       {"request", push_request},
+                                       {"tell", lua_callback_tell},
+                                       {NULL, NULL}};
   compat_getstore(L, client_index);
   lua_record_push_decoder(L);
   lua_setfield(L, -2, "decode");
-  lua_pushcfunction(L, lua_call_settle);
-  lua_setfield(L, -2, "settle");
-  lua_pushcfunction(L, push_request);
-  lua_setfield(L, -2, "request");
-  lua_pushcfunction(L, lua_callback_tell);
-  lua_setfield(L, -2, "tell");
+  luaL_setfuncs(L, functions, 0);
   lua_newtable(L);
   lua_setfield(L, -2, "raised");
   lua_newtable(L);
@@ -379,12 +378,12 @@ static int client_take(lua_State *L) {
       return lua_error(L);
   }
   engine_push_call(L, 1, call);
-  engine_aim(call);
+  engine_begin_attempt(call);
   if (!engine_push_request(L, 1, call))
     return lua_error(L);
   if (client->closed) /* by a finalizer: the rest of it is due now */
     return engine_close(L, 1) ? 0 : lua_error(L);
-  engine_carry(call); /* after all that may raise */
+  engine_set_on_wire(call); /* after all that may raise */
   lua_pushinteger(L, call->retries);
   return 3;
 }
@@ -449,6 +448,15 @@ static int client_tostring(lua_State *L) {
   return 1;
 }
 
+/* Adds a method for every call of the API to the table on top: it makes the call, and waits. */
+static void push_calls(lua_State *L) {
+  for (int i = 0; endpoints[i].name; i++) {
+    lua_pushinteger(L, i);
+    lua_pushcclosure(L, client_call, 1);
+    lua_setfield(L, -2, endpoints[i].name);
+  }
+}
+
 void lua_client_register(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_client},
                                          {"__close", client_close},
@@ -462,16 +470,8 @@ void lua_client_register(lua_State *L) {
   luaL_newmetatable(L, CLIENT_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
-  lua_client_push_calls(L);
+  push_calls(L);
   lua_setfield(L, -2, "__index");
   set_text(L, "__metatable", CLIENT_TYPE);
   lua_pop(L, 1);
-}
-
-void lua_client_push_calls(lua_State *L) {
-  for (int i = 0; endpoints[i].name; i++) {
-    lua_pushinteger(L, i);
-    lua_pushcclosure(L, client_call, 1);
-    lua_setfield(L, -2, endpoints[i].name);
-  }
 }

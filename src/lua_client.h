@@ -111,10 +111,6 @@ void lua_client_release(struct client *client);
 /* Lua: new(options) -> client. */
 int lua_client_new(lua_State *L);
 
-/* Adds a blocking function for every call of the API to the table on top of the stack:
- * report_payment(client, params[, options]) and its sisters. */
-void lua_client_push_calls(lua_State *L);
-
 /* Creates the metatable of clients, with one method for every call of the API. */
 void lua_client_register(lua_State *L);
 

@@ -246,7 +246,7 @@ bool engine_cancel(lua_State *L, int client_index, struct call *call, const char
   return end_attempt(L, client_index, call, FAULT_CANCELED, reason);
 }
 
-void engine_aim(struct call *call) {
+void engine_begin_attempt(struct call *call) {
   call->attempt_started = clock_seconds();
   note_doubt_since(call);
   double left = call->deadline > 0 ? call->deadline - call->attempt_started : call->timeout;
@@ -255,7 +255,7 @@ void engine_aim(struct call *call) {
   call->request.connect_timeout = left < call->connect_timeout ? left : call->connect_timeout;
 }
 
-void engine_carry(struct call *call) {
+void engine_set_on_wire(struct call *call) {
   struct client *client = call->client;
   ring_remove(&call->link);
   ring_insert(&client->started, &call->link);
@@ -265,12 +265,12 @@ void engine_carry(struct call *call) {
 }
 
 static bool start_attempt(lua_State *L, int client_index, struct call *call, double end) {
-  engine_aim(call);
+  engine_begin_attempt(call);
   call->exchange = transport_start(call->client->transport, &call->request, call, end);
   if (!call->exchange)
     return end_attempt(L, client_index, call, FAULT_CONNECT,
                        "not enough memory or descriptors to send the request");
-  engine_carry(call);
+  engine_set_on_wire(call);
   return true;
 }
 

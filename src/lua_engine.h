@@ -57,7 +57,7 @@ bool engine_run(lua_State *L, int client, struct call *call);
 /* Makes the descriptor readable for a host that waits on it with the timeout that held before. */
 void engine_wake_host(const struct client *client);
 
-/* Raises when somebody who runs while an attempt's end is looked at wants to wait. */
+/* Raises within a callback, which may not wait. */
 void engine_check_idle(lua_State *L, const struct client *client);
 
 /* Seconds until engine_step() has something to do even if nothing arrives; negative: never. What is
@@ -72,11 +72,11 @@ struct call *engine_next_to_carry(const struct client *client, struct call *only
  * idempotency key lives: *late says so. */
 bool engine_end_late(lua_State *L, int client, struct call *call, bool *late);
 
-/* Sets the times of the request for an attempt that begins now. */
-void engine_aim(struct call *call);
+/* Sets the URL and the times of the request for an attempt that begins now. */
+void engine_begin_attempt(struct call *call);
 
-/* Gives a call, after engine_aim(), to libcurl or to the user's transport. */
-void engine_carry(struct call *call);
+/* Notes that libcurl or the user's transport has the attempt. */
+void engine_set_on_wire(struct call *call);
 
 /* Pushes the userdata of a call that is not done. */
 void engine_push_call(lua_State *L, int client, const struct call *call);

@@ -6,6 +6,7 @@
 #include "lua_raise.h"
 #include "lua_redact.h"
 #include "lua_response.h"
+#include "utf8.h"
 
 #define ERROR_TYPE "payment_records.error"
 
@@ -75,7 +76,7 @@ static void set_sample(lua_State *L, const struct call *call, const struct answe
   size_t length;
   lua_redact_push(L, call, answer->body, answer->body_length);
   const char *text = lua_tolstring(L, -1, &length);
-  lua_pushlstring(L, text, length < SAMPLE_BYTES ? length : SAMPLE_BYTES);
+  lua_pushlstring(L, text, utf8_cut(text, length, SAMPLE_BYTES));
   lua_remove(L, -2);
   lua_setfield(L, -2, "body");
 }
@@ -148,25 +149,16 @@ static void append_field(lua_State *L, struct buffer *line, const char *name,
   lua_pop(L, 1);
 }
 
-/* Cuts a text, and not within a character of it (UTF-8). */
 static void cut(struct buffer *line, size_t length) {
-  if (line->length <= length)
-    return;
-  while (length > 0 && ((unsigned char)line->data[length] & 0xC0) == 0x80)
-    length--;
-  buffer_truncate(line, length);
+  buffer_truncate(line, utf8_cut(line->data, line->length, length));
 }
 
-/* Server-made text goes to terminals and logs: no control characters (C0, DEL, and C1 as UTF-8). */
+/* Server-made text goes to terminals and logs: no control characters. */
 static void make_safe(struct buffer *line) {
   cut(line, LINE_BYTES);
-  unsigned char *bytes = (unsigned char *)line->data;
-  for (size_t i = 0; i < line->length; i++) {
-    bool c1 = bytes[i] == 0xC2 && bytes[i + 1] >= 0x80 && bytes[i + 1] <= 0x9F;
-    if (c1)
-      bytes[i++] = ' ';
-    if (c1 || bytes[i] < ' ' || bytes[i] == 0x7F)
-      bytes[i] = ' ';
+  for (size_t i = 0, control; i < line->length; i += control ? control : 1) {
+    control = utf8_control(line->data + i, line->length - i);
+    memset(line->data + i, ' ', control);
   }
 }
 

@@ -9,7 +9,6 @@
 #include "nearest.h"
 #include "payment_records.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* What the expectations below say. */

@@ -51,6 +51,7 @@ bool lua_options_exposes_key(const struct options *options);
 
 void lua_options_free(struct options *options);
 
+/* Whether a single call may have the option, too. */
 bool lua_options_is_call_option(const char *name);
 
 /* The call named by the string at `index`. Raises on an unknown name, with the nearest known one.

@@ -2,6 +2,7 @@
 #include "lua_redact.h"
 
 #include "ascii.h"
+#include "utf8.h"
 
 #include <string.h>
 
@@ -22,7 +23,7 @@ static bool is_same(const char *text, const char *other, size_t length) {
 }
 
 /* The key, in whatever case: names of header fields change theirs on their way. It is found by its
- * first byte that is no letter, as the line in "sk_". */
+ * first byte that is no letter, such as the underscore of "sk_". */
 static const char *find_key(const char *text, size_t length, const char *key, size_t key_length) {
   size_t place = 0;
   const char *end = text + length;
@@ -90,16 +91,13 @@ static void redact_fields(lua_State *L, const struct call *call) {
   }
 }
 
-/* Cuts the string on top, and not within a character of it (UTF-8). */
+/* Cuts the string on top. */
 static void cut(lua_State *L) {
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
   if (length <= LONGEST_TEXT)
     return;
-  length = LONGEST_TEXT;
-  while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
-    length--;
-  lua_pushlstring(L, text, length);
+  lua_pushlstring(L, text, utf8_cut(text, length, LONGEST_TEXT));
   lua_remove(L, -2);
 }
 

@@ -52,6 +52,7 @@ static int response_index(lua_State *L) {
   return 1;
 }
 
+/* Pushes them as a userdata, without the key. */
 static void push_lines(lua_State *L, const struct call *call, const struct buffer *lines) {
   size_t length = lines->length;
   const char *text = buffer_text(lines);

@@ -50,7 +50,7 @@ static void describe_string(lua_State *L, int index, struct buffer *text) {
   size_t length;
   const char *bytes = lua_tolstring(L, index, &length);
   buffer_append_text(text, "\"");
-  buffer_append_shown(text, bytes, length > SHOWN_BYTES ? SHOWN_BYTES : length);
+  buffer_append_shown(text, bytes, utf8_cut(bytes, length, SHOWN_BYTES));
   buffer_append_text(text, length > SHOWN_BYTES ? "\"…" : "\"");
 }
 
@@ -107,7 +107,7 @@ bool walk_enter_name(struct walk *walk, const char *name, size_t length) {
   return form_enter_name(walk->form, name, length) || too_deep(walk);
 }
 
-bool walk_enter_key(struct walk *walk, const char *name, size_t length, long *characters) {
+static bool enter_key(struct walk *walk, const char *name, size_t length, long *characters) {
   return form_enter_key(walk->form, name, length, characters) || too_deep(walk);
 }
 
@@ -172,7 +172,7 @@ static int compare_keys(const void *a, const void *b) {
 
 static bool visit_name(struct walk *walk, struct table_key *key, walk_visitor *visit,
                        const void *context) {
-  if (!walk_enter_key(walk, key->name, key->length, &key->characters))
+  if (!enter_key(walk, key->name, key->length, &key->characters))
     return false;
   /* An empty name would be written as a place in a list: [] */
   bool right = check_text(walk, key->characters) &&

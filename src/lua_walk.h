@@ -42,8 +42,8 @@ bool walk_fault(struct walk *walk, const char *text);
 /* "path: expected …, got …" of the value that is looked at. */
 bool walk_expected(struct walk *walk, const char *expectation);
 
-/* Appends the value at `index` as a message shows it: 10.5, "text" (cut and escaped), a function.
- */
+/* Appends the value at `index` as a message shows it: 10.5, "text" (cut, with ? for control
+ * characters), a function. */
 void walk_describe_value(lua_State *L, int index, struct buffer *text);
 
 /* Appends ` (did you mean "…"?)` to the message, unless there is no suggestion. */
@@ -52,7 +52,6 @@ void walk_suggest(struct buffer *text, const char *suggestion);
 /* Goes down to a name of the parameter tables, a key or a place in a list, or faults because it is
  * too deep. */
 bool walk_enter_name(struct walk *walk, const char *name, size_t length);
-bool walk_enter_key(struct walk *walk, const char *name, size_t length, long *characters);
 bool walk_enter_index(struct walk *walk, long long index);
 
 /* Writes the string that is looked at, which must be UTF-8 without NUL; *characters is its length.

@@ -13,6 +13,8 @@ struct nearest {
   size_t distance;
 };
 
+/* A search for what `name` was meant to be; each candidate is then offered to it. Both stay the
+ * caller's. */
 struct nearest nearest_to(const char *name);
 void nearest_offer(struct nearest *nearest, const char *candidate);
 

@@ -6,8 +6,6 @@
 #include <stdint.h>
 #include <unistd.h>
 
-enum { MOST_EVENTS = 64 };
-
 #ifdef __linux__
 
 #include <sys/epoll.h>
@@ -64,11 +62,11 @@ static int milliseconds(double seconds) {
   return (int)(seconds * 1000 + 0.999);
 }
 
-int poller_wait(const struct poller *poller, double seconds, struct poller_event *events,
-                int capacity) {
-  struct epoll_event found[MOST_EVENTS];
-  int most = capacity < MOST_EVENTS ? capacity : MOST_EVENTS, count = 0;
-  int ready = epoll_wait(poller->descriptor, found, most, milliseconds(seconds));
+int poller_wait(const struct poller *poller, double seconds,
+                struct poller_event events[POLLER_EVENTS]) {
+  struct epoll_event found[POLLER_EVENTS];
+  int count = 0;
+  int ready = epoll_wait(poller->descriptor, found, POLLER_EVENTS, milliseconds(seconds));
   for (int i = 0; i < ready; i++) {
     if (found[i].data.fd == poller->waker) {
       drain_waker(poller);
@@ -130,13 +128,13 @@ void poller_wake(const struct poller *poller) {
     (void)change_user_event(poller, 0, NOTE_TRIGGER);
 }
 
-int poller_wait(const struct poller *poller, double seconds, struct poller_event *events,
-                int capacity) {
-  struct kevent found[MOST_EVENTS];
-  int most = capacity < MOST_EVENTS ? capacity : MOST_EVENTS, count = 0;
+int poller_wait(const struct poller *poller, double seconds,
+                struct poller_event events[POLLER_EVENTS]) {
+  struct kevent found[POLLER_EVENTS];
+  int count = 0;
   struct timespec time = {.tv_sec = (time_t)seconds};
   time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-  int ready = kevent(poller->descriptor, NULL, 0, found, most, seconds < 0 ? NULL : &time);
+  int ready = kevent(poller->descriptor, NULL, 0, found, POLLER_EVENTS, seconds < 0 ? NULL : &time);
   for (int i = 0; i < ready; i++)
     if (found[i].filter != EVFILT_USER)
       events[count++] = (struct poller_event){.socket = (int)found[i].ident,

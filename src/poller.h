@@ -7,6 +7,8 @@
 
 #pragma GCC visibility push(hidden)
 
+enum { POLLER_EVENTS = 16 }; /* looked for at once */
+
 struct poller_event {
   int socket;
   bool readable, writable, failed;
@@ -32,10 +34,10 @@ bool poller_enable_wake(struct poller *poller);
 /* Makes the descriptor readable until the next poller_wait(), if that was enabled. */
 void poller_wake(const struct poller *poller);
 
-/* Waits at most `seconds` (negative: as long as it takes) and fills in up to `capacity` events.
+/* Waits at most `seconds` (negative: as long as it takes) and fills in the events that there are.
  * Returns how many: 0 after the time, when a signal came, or after poller_wake(). */
-int poller_wait(const struct poller *poller, double seconds, struct poller_event *events,
-                int capacity);
+int poller_wait(const struct poller *poller, double seconds,
+                struct poller_event events[POLLER_EVENTS]);
 
 #pragma GCC visibility pop
 

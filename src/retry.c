@@ -42,8 +42,8 @@ static bool succeeded(const struct attempt_end *end) {
   return end->status >= 200 && end->status <= 299;
 }
 
-/* An answer that was cut can still say that it is no use to ask again. To libcurl, the change to
- * another protocol that nobody asked for is one, too: it is not Stripe's. */
+/* An answer that was cut can still say that it is no use to ask again. To libcurl a 101
+ * that nobody asked for is one, too: it is not Stripe's. */
 static void heed_cut_answer(const struct attempt_end *end, struct verdict *verdict) {
   bool advised_against = end->status >= 300 && end->should_retry == SHOULD_RETRY_FALSE;
   if (advised_against || end->status == 101)

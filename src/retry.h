@@ -48,6 +48,7 @@ struct verdict {
   double base;          /* seconds; what retry_delay() starts from */
 };
 
+/* What the attempt's end means for its call. */
 struct verdict retry_decide(const struct attempt_end *end);
 
 /* Seconds until attempt number `retry` (the first retry is 0): full jitter with a floor,

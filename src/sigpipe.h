@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Keeps a write on a dead connection from killing the host by SIGPIPE, without touching the host's
  * signal dispositions: CURLOPT_NOSIGNAL turns off libcurl's own care for it, and libcurl
- * before 7.87 writes to TLS connections in a way that can raise it. */
+ * before 7.87, or with another TLS than OpenSSL, writes to TLS connections in a way that can raise
+ * it. */
 #ifndef PR_SIGPIPE_H
 #define PR_SIGPIPE_H
 

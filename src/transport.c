@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum {
-  MOST_EVENTS = 16,              /* asked of the poller at once */
   NO_HANDLES_PAUSE = 10,         /* milliseconds until they are tried for again */
   KEPT_BUFFER = 65536,           /* bytes; an answer's buffer larger than this is not kept */
   OWN_TEXTS = 3,                 /* ca_file, proxy, unix_socket */
@@ -38,7 +37,7 @@ struct transport {
   bool directory_alone;             /* is trusted at first, see has_directory() */
   bool has_descriptor;              /* that somebody has asked for */
   bool events_first;                /* the last step had no time left to look at them */
-  unsigned turn;                    /* of the event that comes first, of as many as there may be */
+  unsigned turn;                    /* which event of a batch comes first: each step another one */
   struct transport_options options; /* their texts are our own */
   char *own_texts[OWN_TEXTS];
 };
@@ -293,7 +292,7 @@ static void give_up(struct transport *transport) {
 
 /* Requests wait for a connection that is being made, for they may share it. When they may,
  * libcurl tells them; when it turns out to be of HTTP/1.1 they would wait until the first of them
- * has its answer. libcurl looks at one of them anew, or at all, when any handle leaves. The handle
+ * has its answer. libcurl looks at those that wait again only when a handle leaves. The handle
  * hands its NOSIGNAL on to libcurl's own, which would change what SIGPIPE does. */
 static void wake_waiting(struct transport *transport) {
   CURL *easy = curl_easy_init();
@@ -323,15 +322,15 @@ static void tell_event(struct transport *transport, const struct poller_event *e
 /* All that is ready, as long as there is time; what is left out comes again with the next wait, in
  * the same order: so each time another one is the first. */
 static void tell_events(struct transport *transport, double seconds, double end) {
-  struct poller_event events[MOST_EVENTS];
+  struct poller_event events[POLLER_EVENTS];
   unsigned count;
   do {
-    count = (unsigned)poller_wait(&transport->poller, seconds, events, MOST_EVENTS);
+    count = (unsigned)poller_wait(&transport->poller, seconds, events);
     seconds = 0;
     for (unsigned i = 0; i < count && (i == 0 || clock_has_left(end)); i++)
       tell_event(transport, &events[(transport->turn + i) % count]);
     transport->turn++;
-  } while (transport->multi && count == MOST_EVENTS && clock_has_left(end));
+  } while (transport->multi && count == POLLER_EVENTS && clock_has_left(end));
 }
 
 /* False when it is not time yet. */

@@ -46,7 +46,7 @@ void transport_free(struct transport *transport);
 void transport_renew(struct transport *transport);
 
 /* Begins to put a request on the wire, or leaves that to the next step when it is past `end`; steps
- * move it on. NULL when memory is short. */
+ * move it on. NULL when memory or descriptors are short. */
 struct exchange *transport_start(struct transport *transport, const struct request *request,
                                  void *owner, double end);
 

@@ -42,3 +42,18 @@ long utf8_length(const char *text, size_t length) {
   }
   return count;
 }
+
+size_t utf8_cut(const char *text, size_t length, size_t most) {
+  if (length <= most)
+    return length;
+  while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
+    most--;
+  return most;
+}
+
+size_t utf8_control(const char *text, size_t left) {
+  const unsigned char *bytes = (const unsigned char *)text;
+  if (bytes[0] < ' ' || bytes[0] == 0x7F)
+    return 1;
+  return left > 1 && bytes[0] == 0xC2 && bytes[1] >= 0x80 && bytes[1] <= 0x9F ? 2 : 0;
+}

@@ -23,6 +23,7 @@ local TWO_DECIMALS = set [[
   xcg yer zar zmw]]
 
 local LARGEST_EXACT = 2 ^ 53
+local SHOWN_BYTES = 40 -- of a text in a message
 
 local function decimals_of(currency)
   if ZERO_DECIMALS[currency] then return 0 end
@@ -30,12 +31,13 @@ local function decimals_of(currency)
   if TWO_DECIMALS[currency] or WHOLE_UNITS[currency] then return 2 end
 end
 
--- As a message shows it: without control characters, not the whole of a long one, and not an API key.
+-- As a message shows it: without control characters, a long one cut between two characters, and not an API key.
 local function describe(value)
   if value == nil then return "nil" end
   if type(value) ~= "string" then return "a " .. type(value) end
   if value:find "[sr]k_%l+_" then return '"[api key]"' end
-  return '"' .. value:sub(1, 40):gsub("%c", "?") .. '"'
+  local shown = #value <= SHOWN_BYTES and value or value:sub(1, SHOWN_BYTES + 1):gsub("[^\128-\191][\128-\191]*$", "")
+  return '"' .. shown:gsub("%c", "?") .. '"'
 end
 
 --- The digits before and after the point; nil when that is not what the amount is made of.

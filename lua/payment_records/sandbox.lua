@@ -4,7 +4,7 @@
 --     local box = require("payment_records.sandbox").new()
 --     local client = require("payment_records").new { api_key = "sk_test_123", transport = box:transport() }
 --
--- It does no I/O of its own, needs no other module, and runs on Lua 5.1 to 5.4 and LuaJIT.
+-- It does no I/O of its own, needs no module but its own parts, and runs on Lua 5.1 to 5.4 and LuaJIT.
 -- SPDX-License-Identifier: MIT
 
 local auth = require "payment_records.sandbox.auth"

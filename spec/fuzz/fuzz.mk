@@ -16,7 +16,7 @@ FUZZ_LIBS = $(call pkg,--libs,lua5.4,liblua5.4-dev) $(CURL_LIBS) -lm
 FUZZ_SOURCES = $(patsubst src/%.c,$(FUZZ)/src/%.o,$(SOURCES)) $(FUZZ)/fuzz.o
 FUZZ_BINARIES = $(FUZZ_TARGETS:%=$(FUZZ)/%)
 
-.PHONY: fuzz fuzz-build fuzz-leaks fuzz-corpus lint-fuzz
+.PHONY: fuzz fuzz-build fuzz-leaks fuzz-corpus
 .SECONDARY: $(FUZZ_SOURCES)
 fuzz-build: $(FUZZ_BINARIES)
 
@@ -36,9 +36,3 @@ $(FUZZ)/record: $(FUZZ)/json.o
 $(FUZZ)/answer $(FUZZ)/sequence: $(FUZZ)/world.o
 $(FUZZ_BINARIES): $(FUZZ)/%: $(FUZZ)/%.o $(FUZZ_SOURCES)
 	$(FUZZ_CC) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS)
-
-OTHER_C += $(wildcard spec/fuzz/*.c)
-OTHER_H += $(wildcard spec/fuzz/*.h)
-lint-all: lint-fuzz
-lint-fuzz:
-	$(CPPCHECK) spec/fuzz

@@ -7,9 +7,6 @@
 
 MEMORY_SOURCES = spec/memory/sweep.c spec/memory/ledger.c spec/memory/faults.c spec/memory/server.c
 MEMORY_HEADERS = $(wildcard spec/memory/*.h)
-OTHER_C += $(MEMORY_SOURCES)
-OTHER_H += $(MEMORY_HEADERS)
-CPPCHECK += spec/memory
 
 # What of libc and of the module is called by way of the program: see faults.c and server.c. What is inlined across
 # files would not be.

@@ -1,1 +1,0 @@
-OTHER_C += $(wildcard spec/security/*.c)
