@@ -109,7 +109,7 @@ describe("a body", function()
 
   it("that is a list is refused for the first element that is no record", function()
     for _, data in ipairs { '[1,{"id":"pr_1"}]', '[{"id":"pr_1"},{}]', '[{"id":1},{"id":"pr_1"}]' } do
-      local list, err = answered({ status = 200, body = '{"object":"list","data":' .. data .. "}" },
+      local list, err = answered({ status = 200, body = '{"object":"list","has_more":false,"data":' .. data .. "}" },
         "list_payment_records", {})
       assert.is_nil(list)
       assert.equal("response_error", err.type)

@@ -138,7 +138,7 @@ describe("an answer of success that cannot be used", function()
     ["an id that is a table"] = '{"id":{},"object":"payment_record"}',
     ["another object"] = '{"id":"ch_1","object":"charge"}',
     ["an attempt"] = '{"id":"par_1","object":"payment_attempt_record"}',
-    ["a list"] = '{"object":"list","data":[' .. whole .. "]}",
+    ["a list"] = '{"object":"list","has_more":false,"data":[' .. whole .. "]}",
     ["an error"] = '{"error":{"type":"api_error","message":"x"}}',
     ["a page of a proxy"] = "<!DOCTYPE html><html><body>Please log in</body></html>",
     ["a record that is cut"] = whole:sub(1, -2), ["a record cut in a string"] = whole:sub(1, 12),
@@ -288,15 +288,16 @@ describe("an answer of success that cannot be used", function()
     end)
 
     it("is nothing that the elements of a list can be told by", function()
-      local list = answered({ body = '{"object":"list","data":[{"id":"par_9","payment_record":"pr_other"}]}' }, nil,
+      local list = answered({ body = '{"object":"list","has_more":false,"data":[{"id":"par_9","payment_record":"pr_other"}]}' }, nil,
         "list_payment_attempt_records", { payment_record = "pr_1" })
       assert.equal("par_9", list.data[1].id)
     end)
   end)
 
   it("of a list, is one without data", function()
-    local bodies = { "{}", "[]", '{"object":"list"}', '{"object":"list","data":null}', '{"object":"list","data":"x"}',
-      '{"data":[]}', '{"object":"payment_record","id":"pr_1","data":[]}' }
+    local bodies = { "{}", "[]", '{"object":"list","has_more":false}', '{"object":"list","has_more":false,"data":null}',
+      '{"object":"list","has_more":false,"data":"x"}', '{"has_more":false,"data":[]}',
+      '{"object":"payment_record","id":"pr_1","has_more":false,"data":[]}' }
     for _, name in ipairs { "list_payment_records", "list_payment_attempt_records" } do
       for _, body in ipairs(bodies) do
         local params = { payment_record = name:match "attempt" and "pr_1" or nil }
@@ -310,15 +311,37 @@ describe("an answer of success that cannot be used", function()
   local not_records = {
     ["an element without an id"] = '[{"id":"pr_1"},{}]', ["an id that is empty"] = '[{"id":""}]',
     ["a string"] = '["pr_1"]', ["a hole"] = '[{"id":"pr_1"},null,{"id":"pr_3"},null,null]',
-    ["names"] = '{"pr_1":{"id":"pr_1"}}', ["no element, and more to come"] = '[],"has_more":true',
+    ["names"] = '{"pr_1":{"id":"pr_1"}}', ["no element, and more to come"] = "[]",
   }
   for what, data in pairs(not_records) do
     it("of a list, is one whose data have " .. what, function()
-      local list, err = answered({ body = '{"object":"list","data":' .. data .. "}" }, nil, "list_payment_records")
+      local more = tostring(what:find "more" ~= nil)
+      local body = ('{"object":"list","has_more":%s,"data":%s}'):format(more, data)
+      local list, err = answered({ body = body }, nil, "list_payment_records")
       assert.is_nil(list)
       assert.equal("response_error", err.type)
     end)
   end
+
+  it("of a list, is one that does not say whether it is the last", function()
+    for _, says in ipairs { "", '"has_more":null,', '"has_more":0,', '"has_more":"false",', '"has_more":{},' } do
+      local list, err = answered({ body = '{"object":"list",' .. says .. '"data":[{"id":"pr_1"}]}' }, nil,
+        "list_payment_records")
+      assert.is_nil(list)
+      assert.equal("response_error", err.type)
+    end
+  end)
+
+  it("is one whose id is null, whatever the option null says", function()
+    for _, null in ipairs { "null", ID } do
+      local record, err = answered({ body = '{"id":null,"object":"payment_record"}' }, { null = null })
+      assert.is_nil(record)
+      assert.equal("unknown", err.outcome)
+      record, err = answered({ status = 403, body = '{"error":{"type":null,"message":"m"}}' }, { null = null })
+      assert.is_nil(record)
+      assert.equal("unknown", err.outcome)
+    end
+  end)
 
   it("of a GET changes nothing, and is not called unknown", function()
     local record, err = answered({ body = "" }, nil, "retrieve_payment_record", ID)

@@ -379,6 +379,19 @@ describe("under nginx", function()
       assert.matches("^pr_1 ", (nginx:get "/report"))
     end)
 
+    it("that cannot wait, within a function of C, learns the outcome and the key of its report", function()
+      local upstream = playing { {} }
+      local nginx = start { server = location("gsub", [[
+        local first, refused = inside.report(client), nil
+        string.gsub("x", "x", function() refused = select(2, pcall(inside.report, client)) end)
+        ngx.print(refused, " ", first)]]) }
+      local answer = nginx:get "/gsub"
+      seen(upstream, 2)
+      assert.matches("^canceled_error unknown: .*attempt to yield across C%-call boundary", answer)
+      assert.truthy(answer:find(upstream:requests()[2].header["idempotency-key"], 1, true), answer)
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+    end)
+
     it("reports in light threads", function()
       local upstream = holding()
       local nginx = start { server = location("threads", [[

@@ -390,7 +390,11 @@ end)
 
 describe("what a method raises", function()
   local client = new { api_base = NOTHING }
+  local sleeping = new { api_base = NOTHING, sleep = function() end }
+  local carried = new { transport = function() end }
   local uses = {
+    ["a call that yields"] = function() sleeping:report_payment(samples.reference(), { timeot = 1 }) end,
+    ["a call with a transport"] = function() carried:report_payment(samples.reference(), { timeot = 1 }) end,
     ["a call"] = function() client:report_payment "x" end,
     ["an option of a call"] = function() client:retrieve_payment_record("pr_1", nil, { timeot = 1 }) end,
     ["a call with an id"] = function() client:report_refund "pr_1" end,
@@ -419,8 +423,7 @@ describe("what a method raises", function()
   end
 
   it("has no position when a protected call is between", function()
-    local waiting = new { api_base = NOTHING, sleep = function() end }
-    local _, message = pcall(waiting.report_payment, waiting, samples.reference(), { timeot = 1 })
+    local _, message = pcall(sleeping.report_payment, sleeping, samples.reference(), { timeot = 1 })
     assert.equal('unknown option "timeot" (did you mean "timeout"?)', message)
   end)
 end)

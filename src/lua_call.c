@@ -288,15 +288,18 @@ static int call_cancel(lua_State *L) {
   return engine_cancel(L, lua_gettop(L), call, reason) ? 0 : lua_error(L);
 }
 
-/* Lua: call:drop(). For the Lua layer: engine_drop() of a call that is not done. */
-static int call_drop(lua_State *L) {
+/* Lua: call:give_up(reason). For the Lua layer: raises it, and what is known of the call, which is
+ * dropped; does nothing when it is done. */
+static int call_give_up(lua_State *L) {
   struct call *call = lua_check_call(L, 1);
   if (call->state == CALL_DONE || call->settling)
     return 0;
   compat_getstore(L, 1);
   lua_rawgeti(L, -1, STORED_OWNER);
-  engine_drop(L, lua_gettop(L), call);
-  return 0;
+  lua_replace(L, 1);
+  lua_settop(L, 2);
+  engine_give_up(L, 1, call);
+  return lua_error(L);
 }
 
 /* Lua: call:when_done(function(call)). For the Lua layer: called once, when the call is done, which
@@ -315,7 +318,7 @@ static int call_when_done(lua_State *L) {
 void lua_call_register(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_call}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"done", call_done},           {"result", call_result},
-                                     {"cancel", call_cancel},       {"drop", call_drop},
+                                     {"cancel", call_cancel},       {"give_up", call_give_up},
                                      {"when_done", call_when_done}, {NULL, NULL}};
   luaL_newmetatable(L, CALL_TYPE);
   luaL_setfuncs(L, metamethods, 0);

@@ -21,6 +21,11 @@
  * the world. */
 enum { MOST_STARTED_NOW = 16 };
 
+/* Steps that may fail while somebody waits for a call. What they raise is not its end: memory was
+ * short for a moment, or a finalizer raised, which before Lua 5.4 comes out wherever something is
+ * allocated. Another step does it again. */
+enum { MOST_FAILURES = 100 };
+
 static struct client *client_at(lua_State *L, int index) {
   return lua_touserdata(L, index);
 }
@@ -157,7 +162,8 @@ void engine_forget(struct call *call) {
   call->state = CALL_DONE;
 }
 
-void engine_drop(lua_State *L, int client_index, struct call *call) {
+/* Needs no memory. */
+static void drop(lua_State *L, int client_index, struct call *call) {
   engine_forget(call);
   drop_anchor(L, client_index, call);
 }
@@ -441,18 +447,37 @@ bool engine_start_now(lua_State *L, int client_index, struct call *call) {
   client->started_now++;
   if (start_attempt(L, client_index, call, HUGE_VAL))
     return true;
-  engine_drop(L, client_index, call);
+  drop(L, client_index, call);
   return false;
 }
 
+bool engine_may_be_sent(const struct call *call) {
+  return call->attempts > 0 || call->doubt || call->state == CALL_ON_WIRE;
+}
+
+void engine_give_up(lua_State *L, int client_index, struct call *call) {
+  const char *outcome = outcome_name(engine_may_be_sent(call) ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT);
+  const char *reason = lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1);
+  drop(L, client_index, call);
+  if (*call->idempotency_key)
+    lua_pushfstring(L, "%s (outcome %s, idempotency key %s)", reason, outcome,
+                    call->idempotency_key);
+}
+
 bool engine_run(lua_State *L, int client_index, struct call *call) {
-  bool stepped = true;
-  while (stepped && call->state != CALL_DONE)
-    stepped = engine_step(L, client_index, -1, HUGE_VAL);
-  if (call->state == CALL_DONE)
-    return catch_up(L, client_index); /* it may have been refused */
-  engine_drop(L, client_index, call);
-  return false;
+  const int top = lua_gettop(L);
+  for (int failures = 0; call->state != CALL_DONE;) {
+    if (engine_step(L, client_index, -1, HUGE_VAL))
+      continue;
+    if (++failures == MOST_FAILURES) {
+      engine_give_up(L, client_index, call);
+      return false;
+    }
+    lua_settop(L, top);
+  }
+  if (!catch_up(L, client_index)) /* it may have been refused */
+    lua_settop(L, top);           /* the next step does it again */
+  return true;
 }
 
 struct call *engine_next_to_carry(const struct client *client, struct call *only, bool beyond) {

@@ -38,9 +38,12 @@ bool engine_cancel(lua_State *L, int client, struct call *call, const char *reas
 /* Drops a call, with whatever it has in flight, without a word to anybody: for the collector. */
 void engine_forget(struct call *call);
 
-/* The same for a call that is not done, whose caller gets an error instead: it must not be sent
- * later, behind his back. Needs no memory. */
-void engine_drop(lua_State *L, int client, struct call *call);
+/* Whether Stripe may have seen a call that is not done: its answer may still come. */
+bool engine_may_be_sent(const struct call *call);
+
+/* Drops a call that is not done, whose caller gets the error on top instead: it must not be sent
+ * later, behind his back. The error then says what is known of the call. */
+void engine_give_up(lua_State *L, int client, struct call *call);
 
 /* Moves what can move, after waiting at most `seconds` (negative: as long as it takes). It works
  * for about `budget` seconds at most; what is left then is for the next step. */
@@ -51,7 +54,7 @@ bool engine_step(lua_State *L, int client, double seconds, double budget);
  * things. When it fails the call is dropped. */
 bool engine_start_now(lua_State *L, int client, struct call *call);
 
-/* Waits until the call is done. When that fails the call is dropped. */
+/* Waits until the call is done. False after many failures: the call is given up then. */
 bool engine_run(lua_State *L, int client, struct call *call);
 
 /* Makes the descriptor readable for a host that waits on it with the timeout that held before. */

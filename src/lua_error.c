@@ -2,6 +2,7 @@
 #include "lua_error.h"
 
 #include "lua_encode.h"
+#include "lua_engine.h"
 #include "lua_fields.h"
 #include "lua_raise.h"
 #include "lua_redact.h"
@@ -132,8 +133,7 @@ void lua_error_of_unfinished(lua_State *L, const struct call *call) {
   lua_newtable(L);
   set_text(L, "type", "canceled_error");
   set_text(L, "message", "the call is not done: step the client until call:done()");
-  bool sent = call->attempts > 0 || call->doubt || call->state == CALL_ON_WIRE;
-  set_common(L, call, sent ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT, true);
+  set_common(L, call, engine_may_be_sent(call) ? OUTCOME_UNKNOWN : OUTCOME_NOT_SENT, true);
 }
 
 static void append_field(lua_State *L, struct buffer *line, const char *name,

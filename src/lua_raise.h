@@ -8,7 +8,7 @@
 #pragma GCC visibility push(hidden)
 
 /* As luaL_error(), but the position is the one that called the library: the methods of its Lua
- * layer are of no interest to anybody. Behind a protected call there is none. */
+ * layer are of no interest to anybody. Where a protected call is the caller there is none. */
 int lua_raise(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #pragma GCC visibility pop

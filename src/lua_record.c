@@ -6,7 +6,8 @@
 
 enum {
   DECODE_DEPTH = 64,
-  DECODED_SIZE = 4 /* bytes that a byte of JSON may well become */
+  MOST_DECODINGS = 5, /* of one body */
+  DECODED_SIZE = 4    /* bytes that a byte of JSON may well become */
 };
 
 /* 2^53: from here on a float may stand for an integer that it is not. */
@@ -91,21 +92,37 @@ static void check_memory(lua_State *L, size_t size) {
   lua_pop(L, 1);
 }
 
-/* Pushes the decoded body, tidied, or nil when it is not a JSON object or array. */
-static void push_decoded(lua_State *L, int store, const struct answer *answer) {
-  check_memory(L, answer->body_length * DECODED_SIZE + 1);
+/* Pushes what lua-cjson makes of the body, or its error. When memory is short it raises, which says
+ * nothing about the answer: the next step reads it again. */
+static bool decode(lua_State *L, int store, const struct answer *answer) {
   lua_getfield(L, store, "decode");
   lua_pushlstring(L, answer->body, answer->body_length);
-  /* lua-cjson takes a zero byte for the end of the text. */
-  bool whole = !memchr(answer->body, 0, answer->body_length);
   int status = lua_pcall(L, 1, 1, 0);
   if (status == LUA_ERRMEM)
-    lua_error(L); /* which says nothing about the answer: the next step reads it again */
-  if (status != 0 || !lua_istable(L, -1) || !whole) {
+    lua_error(L);
+  return status == 0;
+}
+
+/* Pushes the decoded body, or nil when it is not a JSON object or array. What seems to be none is
+ * decoded again: a finalizer may have raised, which before Lua 5.4 comes out wherever something is
+ * allocated. */
+static void push_decoded(lua_State *L, int store, const struct answer *answer) {
+  check_memory(L, answer->body_length * DECODED_SIZE + 1);
+  /* lua-cjson takes a zero byte for the end of the text. */
+  bool whole = !memchr(answer->body, 0, answer->body_length);
+  for (int i = 0; whole && i < MOST_DECODINGS; i++) {
+    if (decode(L, store, answer) && lua_istable(L, -1))
+      return;
     lua_pop(L, 1);
-    lua_pushnil(L);
-    return;
   }
+  lua_pushnil(L);
+}
+
+/* Tidies the table on top, if it is one, once it has been judged: what stands for null then could
+ * pass for a text. */
+static void tidy(lua_State *L, int store) {
+  if (!lua_istable(L, -1))
+    return;
   lua_getfield(L, store, "null");
   lua_insert(L, -2);
   tidy_table(L, lua_gettop(L) - 1);
@@ -146,13 +163,13 @@ static bool are_records(lua_State *L, size_t *count) {
   return right && *count == lua_rawlen(L, -1);
 }
 
-/* A page that promises more must have an element to go on from. */
+/* A page says whether it is the last, and one that promises more has an element to go on from. */
 static bool is_usable_list(lua_State *L) {
   size_t count = 0;
   lua_getfield(L, -1, "has_more");
-  bool more = lua_toboolean(L, -1) != 0;
+  bool says = lua_isboolean(L, -1), more = lua_toboolean(L, -1) != 0;
   lua_getfield(L, -2, "data");
-  bool right = lua_istable(L, -1) && are_records(L, &count) && (count > 0 || !more);
+  bool right = says && lua_istable(L, -1) && are_records(L, &count) && (count > 0 || !more);
   lua_pop(L, 2);
   return right && field_is(L, "object", "list");
 }
@@ -237,11 +254,12 @@ __attribute__((noinline)) void lua_record_read(lua_State *L, int store, const st
   push_decoded(L, store, answer);
   if (answer->status < 200 || answer->status > 299) {
     read_error(L, answer, end);
-    return;
+  } else {
+    end->usable = lua_istable(L, -1) && is_usable(L, call);
+    if (!end->usable) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
+    }
   }
-  end->usable = lua_istable(L, -1) && is_usable(L, call);
-  if (end->usable)
-    return;
-  lua_pop(L, 1);
-  lua_pushnil(L);
+  tidy(L, store);
 }

@@ -100,7 +100,20 @@ local function text_of(raised)
   return shown and text or "a " .. type(raised) .. " that cannot be shown"
 end
 
-local function delivered(succeeded, response, message)
+local MOST_FAILURES = 100
+
+-- Calls a function of the core that raises when memory is short for a moment, or when a finalizer does, which before Lua
+-- 5.4 comes out wherever something is allocated. Nothing is lost as long as it is called again.
+local function persist(f, ...)
+  local succeeded, result
+  for _ = 1, MOST_FAILURES do
+    succeeded, result = pcall(f, ...)
+    if succeeded then return result end
+  end
+  error(result, 0)
+end
+
+local function outcome_of(succeeded, response, message)
   if succeeded then return response, message end
   return nil, "the transport raised: " .. text_of(response)
 end
@@ -112,8 +125,8 @@ local function carry(self, only, beyond)
   local call, request, attempt = self.core:take(only, beyond)
   local carried = call ~= nil
   while call do
-    local response, message = delivered(protected(self.transport, request))
-    self.core:deliver(call, response, message, attempt)
+    local response, message = outcome_of(protected(self.transport, request))
+    persist(self.core.deliver, self.core, call, response, message, attempt)
     call, request, attempt = self.core:take(only, beyond)
   end
   return carried
@@ -133,7 +146,7 @@ local function await(self, call, sleep)
     if call:done() then break end
     if not seen or seen == self.steps then
       self.steps = self.steps + 1
-      local moved = self.core:advance(sleep and 0 or LONGEST_WAIT)
+      local moved = persist(self.core.advance, self.core, sleep and 0 or LONGEST_WAIT)
       if not moved and not sleep then call:cancel "a callback waited for the call, which cannot go on meanwhile" end
     end
     seen = self.steps
@@ -144,14 +157,19 @@ local function await(self, call, sleep)
   end
 end
 
-local function begin_and_wait(begun, self, sleep, in_nginx, name, ...)
-  local call = self.core:begin(name, with_key(self, name, ...))
-  begun.call = call
+local function wait(self, call, sleep, in_nginx)
   if call:done() then -- it was refused, which on_done is to be told of
-    self.core:advance()
+    persist(self.core.advance, self.core)
   elseif not (in_nginx and not self.transport and nginx.wait(self.core, call)) then
     await(self, call, sleep)
   end
+end
+
+--- Waits for a call, and returns its result.
+local function finish(self, call, sleep, in_nginx)
+  local waited, reason = protected(wait, self, call, sleep, in_nginx)
+  if not waited then call:give_up(reason) end -- unless it is done
+  return call:result()
 end
 
 --- Makes a call and waits for it in the way of this client.
@@ -161,13 +179,7 @@ local function perform(self, name, ...)
   if not self.transport and not sleep then
     return self.core[name](self.core, with_key(self, name, ...))
   end
-  local begun = { call = false }
-  local waited, reason = protected(begin_and_wait, begun, self, sleep, in_nginx, name, ...)
-  if not waited then -- the call must not go on without the caller
-    if begun.call then begun.call:drop() end
-    error(reason, 0)
-  end
-  return begun.call:result()
+  return finish(self, self.core:begin(name, with_key(self, name, ...)), sleep, in_nginx)
 end
 
 --- Reports a payment: creates a Payment Record with its first attempt, open or already at its end.

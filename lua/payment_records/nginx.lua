@@ -91,7 +91,7 @@ end
 local function wake(call)
   local semaphore = waiting[call]
   waiting[call] = nil
-  semaphore:post()
+  if semaphore then semaphore:post() end
 end
 
 -- Nil when there is none to be had.
@@ -113,7 +113,11 @@ function nginx.wait(core, call)
   while not call:done() do
     local seconds = patience(core)
     if not seconds then core:advance(0, BUDGET) end
-    semaphore:wait(seconds or PAUSE)
+    local waited, reason = pcall(semaphore.wait, semaphore, seconds or PAUSE)
+    if not waited then -- as within string.gsub(), across which nothing yields
+      waiting[call] = nil
+      call:cancel("nginx let the handler not wait for the call: " .. tostring(reason))
+    end
   end
   if semaphore:count() == 0 then spare[#spare + 1] = semaphore end -- else it was posted after the wait's end
   return true
