@@ -288,8 +288,8 @@ describe("an answer of success that cannot be used", function()
     end)
 
     it("is nothing that the elements of a list can be told by", function()
-      local list = answered({ body = '{"object":"list","has_more":false,"data":[{"id":"par_9","payment_record":"pr_other"}]}' }, nil,
-        "list_payment_attempt_records", { payment_record = "pr_1" })
+      local body = '{"object":"list","has_more":false,"data":[{"id":"par_9","payment_record":"pr_other"}]}'
+      local list = answered({ body = body }, nil, "list_payment_attempt_records", { payment_record = "pr_1" })
       assert.equal("par_9", list.data[1].id)
     end)
   end)

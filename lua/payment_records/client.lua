@@ -102,8 +102,8 @@ end
 
 local MOST_FAILURES = 100
 
--- Calls a function of the core that raises when memory is short for a moment, or when a finalizer does, which before Lua
--- 5.4 comes out wherever something is allocated. Nothing is lost as long as it is called again.
+-- Calls a function of the core that raises when memory is short for a moment, or when a finalizer does, which before
+-- Lua 5.4 comes out wherever something is allocated. Nothing is lost as long as it is called again.
 local function persist(f, ...)
   local succeeded, result
   for _ = 1, MOST_FAILURES do
