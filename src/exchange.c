@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exchange.h"
 
+#include "clock.h"
 #include "curl_faults.h"
 #include "payment_records.h"
 
@@ -55,6 +56,13 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
   return failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
+/* A connection may take as long as the machine sleeps, and so may the answer. */
+static bool is_too_old(const struct exchange *exchange) {
+  const struct request *request = exchange->request;
+  return (exchange->sends > 0 || request->in_doubt) &&
+         clock_seconds_slept() >= request->last_repeat;
+}
+
 /* Called each time that libcurl has a connection and is about to send the request on it: more than
  * once when it repeats the request by itself (RFC 9110, 9.2.2 does not stop it for a POST). Once is
  * well, as a kept connection may have died; but it would go on, five times and without a pause. */
@@ -62,7 +70,8 @@ static int on_send(void *user, char *remote, char *local, int remote_port, int l
   struct exchange *exchange = user;
   long opened = 0;
   (void)remote, (void)local, (void)remote_port, (void)local_port;
-  if (exchange->sends == MOST_SENDS)
+  exchange->too_old = is_too_old(exchange);
+  if (exchange->sends == MOST_SENDS || exchange->too_old)
     return CURL_PREREQFUNC_ABORT;
   curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &opened);
   if (opened > 0)
@@ -232,7 +241,7 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   CURL *easy = exchange->easy;
   exchange->owner = owner;
   exchange->sends = 0;
-  exchange->too_large = exchange->without_status = false;
+  exchange->too_large = exchange->too_old = exchange->without_status = false;
   exchange->code = CURLE_OK;
   exchange->detail[0] = '\0';
   exchange->max_response_bytes = request->max_response_bytes;
@@ -282,6 +291,8 @@ static enum fault exchange_fault(const struct exchange *exchange, unsigned sends
     return FAULT_CANCELED;
   if (exchange->too_large)
     return FAULT_TOO_LARGE;
+  if (exchange->too_old)
+    return FAULT_SETUP;
   if (exchange->code == CURLE_OK)
     return FAULT_NONE;
   curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
@@ -297,6 +308,8 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
     buffer_append_text(text, "the process was forked while the call was in flight");
   else if (exchange->without_status)
     buffer_append_text(text, "the answer does not begin with a status of three digits");
+  else if (exchange->too_old)
+    buffer_append_text(text, "too much time has passed to send it again: look for the payment");
   else if (exchange->code == CURLE_ABORTED_BY_CALLBACK)
     buffer_append_text(text, "the server did not take the request, on two connections in a row");
   else if (exchange->too_large)

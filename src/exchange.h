@@ -27,7 +27,7 @@ struct exchange {
   size_t max_response_bytes;
   unsigned sends;  /* times that libcurl had a connection and began to send */
   bool *connected; /* of the transport: set when a connection was made */
-  bool in_flight, too_large;
+  bool in_flight, too_large, too_old;
   bool without_status;  /* the answer's first line has none */
   bool plain_proxy;     /* of http://, which wants another request target */
   bool directory_alone; /* what it trusts: see exchange_open() */

@@ -74,6 +74,7 @@ static struct client *push_empty_client(lua_State *L) {
   struct client *client = compat_newuserdata(L, sizeof *client);
   memset(client, 0, sizeof *client);
   client->pid = getpid();
+  client->forks = transport_forks();
   ring_init(&client->ready);
   ring_init(&client->started);
   ring_init(&client->untold);

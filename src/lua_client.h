@@ -89,6 +89,7 @@ struct client {
   struct ring_link untold;     /* calls that are done, but whose on_done was not called yet */
   struct timers timers;        /* of all calls that are not done */
   pid_t pid;                   /* of the process that has the calls */
+  unsigned forks;              /* of that process that were seen, by transport_forks() */
   size_t on_wire, unfinished;
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
   size_t raised; /* errors of callbacks that no step has raised yet */

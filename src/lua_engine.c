@@ -70,22 +70,26 @@ static void note_doubt_since(struct call *call) {
     call->doubt_since = clock_seconds_slept();
 }
 
-static void doubt(const struct ring_link *ring) {
+/* Another process may send the calls: since they were made, or since their last attempt. */
+static void doubt(const struct ring_link *ring, bool on_wire) {
   for (struct ring_link *link = ring->next; link != ring; link = link->next) {
     struct call *call = (void *)link;
-    note_doubt_since(call);
-    call->doubt = true;
+    call->doubt = call->doubt || on_wire || call->state != CALL_ON_WIRE;
   }
 }
 
+/* The child has all calls, too. It ends those on the wire without sending them. */
 void engine_notice_fork(struct client *client) {
-  if (client->pid == getpid())
+  const unsigned forks = transport_forks();
+  const bool is_child = client->pid != getpid();
+  if (!is_child && client->forks == forks)
     return;
   client->pid = getpid();
-  if (client->transport)
+  client->forks = forks;
+  if (is_child && client->transport)
     transport_renew(client->transport);
-  doubt(&client->ready);
-  doubt(&client->started);
+  doubt(&client->ready, is_child);
+  doubt(&client->started, is_child);
 }
 
 /* Keeps the call on top of the stack from the collector. */
@@ -108,6 +112,7 @@ void engine_enqueue(lua_State *L, int client_index, struct call *call, bool refu
     if (!timers_reserve(&client->timers, client->unfinished + 1))
       lua_raise(L, "not enough memory");
     anchor(L, client_index, call);
+    note_doubt_since(call);
     client->unfinished++;
     make_ready(call);
   } else if (call->has_on_done) {
@@ -257,6 +262,8 @@ void engine_begin_attempt(struct call *call) {
   note_doubt_since(call);
   double left = call->deadline > 0 ? call->deadline - call->attempt_started : call->timeout;
   call->request.url = buffer_text(&call->url);
+  call->request.in_doubt = call->doubt;
+  call->request.last_repeat = *call->idempotency_key ? call->doubt_since + KEY_LIFE : HUGE_VAL;
   call->request.timeout = left < call->timeout ? left : call->timeout;
   call->request.connect_timeout = left < call->connect_timeout ? left : call->connect_timeout;
 }

@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +65,16 @@ static bool has_directory(const curl_version_info_data *info) {
   return is_openssl(info) && info->version_num < RESTORING_LIBCURL && info->cainfo && info->capath;
 }
 
+static atomic_uint forks;
+
+static void count_fork(void) {
+  atomic_fetch_add(&forks, 1);
+}
+
+unsigned transport_forks(void) {
+  return atomic_load(&forks);
+}
+
 static void init_library(void) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     library_fault = "libcurl could not be initialised";
@@ -71,6 +82,8 @@ static void init_library(void) {
     library_fault = "libcurl 7.85 or later is needed; an older one was loaded";
   else if (!(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL))
     library_fault = "libcurl was built without TLS";
+  else if (pthread_atfork(NULL, count_fork, NULL) != 0)
+    library_fault = "not enough memory";
 }
 
 const char *transport_library_fault(void) {

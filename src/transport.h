@@ -24,7 +24,9 @@ struct request {
   const struct buffer *body;       /* of a POST */
   double timeout, connect_timeout; /* seconds */
   size_t max_response_bytes;
-  bool fresh; /* on a new connection: who knows what became of the others */
+  bool fresh;         /* on a new connection: who knows what became of the others */
+  bool in_doubt;      /* an earlier attempt may have taken effect */
+  double last_repeat; /* by clock_seconds_slept(): then it may no longer be sent again */
 };
 
 struct transport;
@@ -33,6 +35,10 @@ struct exchange; /* one request on the wire, then its answer */
 /* Initialises libcurl, once in the process. NULL, or what is wrong with the libcurl that is there.
  */
 const char *transport_library_fault(void);
+
+/* How often this process was forked since the library was initialised. In the child it is the
+ * parent's number. */
+unsigned transport_forks(void);
 
 /* NULL when memory or descriptors are short. */
 struct transport *transport_new(const struct transport_options *options);

@@ -157,24 +157,33 @@ describe("a process that is stopped for longer than the deadline", function()
   end)
 end)
 
-describe("a machine that sleeps before the next attempt of a call", function()
-  -- What becomes of the call, whose first attempt took effect.
-  local function sleep(hours)
+describe("a machine that sleeps while a call may have taken effect", function()
+  -- What becomes of the call.
+  local function sleep(hours, moment)
     local library = processes.build("sleeping_machine.c", "sleeping_machine.so", "-shared -fPIC")
     local directory = files.temporary_directory()
     local output, status = files.capture(
-      ("LD_PRELOAD=%s SLEPT_FILE=%s/slept timeout 60 %s spec/retry/sleeping_machine.lua %d 2>&1"):format(
-        library, directory, processes.interpreter, hours * HOUR))
+      ("LD_PRELOAD=%s SLEPT_FILE=%s/slept timeout 60 %s spec/retry/sleeping_machine.lua %d %s 2>&1"):format(
+        library, directory, processes.interpreter, hours * HOUR, moment))
     files.remove(directory)
     assert(status == 0, output)
     return cjson.decode(output)
   end
 
-  it("for most of a day sends it again", function()
-    assert.same({ outcome = "done", attempts = 2, records = 1 }, sleep(22))
-  end)
+  local moments = {
+    retry = { "before its next attempt", 2, 1 },
+    resend = { "before libcurl sends it again by itself", 2, 2 },
+    connect = { "while its next attempt connects", 2, 2 },
+    fork = { "before a forked process makes it, too", 1, 2 },
+  }
+  for moment, expected in pairs(moments) do
+    it("for most of a day, " .. expected[1] .. ", sends it again", function()
+      assert.same({ outcome = "done", attempts = expected[2], reports = expected[3] }, sleep(22, moment))
+    end)
 
-  it("for as long as Stripe keeps a key does not: that would report the payment twice", function()
-    assert.same({ outcome = "unknown", retryable = false, attempts = 1, records = 1 }, sleep(24))
-  end)
+    it("for as long as Stripe keeps a key, " .. expected[1] .. ", does not: it would take effect again", function()
+      local attempts = moment == "fork" and 0 or 1
+      assert.same({ outcome = "unknown", retryable = false, attempts = attempts, reports = 1 }, sleep(24, moment))
+    end)
+  end
 end)
