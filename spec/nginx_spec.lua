@@ -144,6 +144,28 @@ describe("under nginx", function()
       assert.equal(2, distinct(upstream, "idempotency-key"))
     end)
 
+    it("is stepped by one timer, even when it stood still for as long as one that ended", function()
+      local upstream = holding()
+      local nginx = start { server = location("stall", [[
+        os.execute "sleep 1.2"
+        ngx.update_time()
+        ngx.thread.spawn(inside.report, client)
+        ngx.sleep(0.01)
+        ngx.exit(204)]]) .. location("timers", "ngx.print(ngx.timer.running_count())") }
+      local group = nginx:start("/report", 5)
+      seen(upstream, 5)
+      for _ = 1, 3 do nginx:get "/stall" end
+      eventually(function() return (nginx:get "/timers") == "1" end, "one timer")
+      release()
+      assert.equal(5, count(group.wait(), "^pr_1 "))
+    end)
+
+    it("lets a transport that fails be tried again without a flood in the log", function()
+      local nginx = start { init = [[client = inside.client {
+        max_retries = 1, transport = function() return nil, "refused" end }]] }
+      assert.equal(20, count(nginx:start("/report", 20).wait(), "^connection_error unknown"))
+    end)
+
     it("lets handlers wait for a transport that yields", function()
       local nginx = start { init = [[
         local carry = require("payment_records.sandbox").new():transport()
@@ -278,6 +300,64 @@ describe("under nginx", function()
         }]] }
       nginx:get "/later?order=7"
       assert.matches("^pr_1 ", nginx:note "later")
+    end)
+  end)
+
+  describe("a call that is started", function()
+    it("is made though nobody waits, steps or comes again, and in a phase where nothing may yield", function()
+      local upstream = holding()
+      local nginx = start { server = [[
+        location = /later {
+          log_by_lua_block {
+            local order = ngx.var.arg_n
+            inside.start(client, { on_done = function(record) inside.note("later" .. order, record.id) end })
+          }
+          return 204;
+        }]] }
+      nginx:start("/later", 300).wait()
+      seen(upstream, 64)
+      release()
+      for _, order in ipairs { 1, 150, 300 } do assert.equal("pr_1", nginx:note("later" .. order)) end
+      eventually(function() return #upstream:requests() == 300 end, "300 reports")
+      assert.equal(300, distinct(upstream, "idempotency-key"))
+    end)
+
+    it("has what its callback raises in the log, when nobody steps", function()
+      playing { {} }
+      local nginx = start { expected = { "a callback raised" }, server = location("raise", [[
+        inside.start(client, { on_done = function() inside.note("done", "done") error("of on_done", 0) end })
+        ngx.print("started")]]) }
+      nginx:start("/raise", 40).wait()
+      nginx:note "done"
+      eventually(function()
+        local _, times = nginx:log():gsub("a callback raised: of on_done", "")
+        return times == 40
+      end, "40 errors in the log")
+    end)
+
+    it("has it raised by step where the program steps", function()
+      playing { {} }
+      local nginx = start { init = "client:step()", server = location("raise", [[
+        inside.start(client, { on_done = function() inside.note("done", "done") error("of on_done", 0) end })
+        ngx.print("started")]]) .. location("step", "ngx.print(select(2, pcall(client.step, client)))") }
+      nginx:get "/raise"
+      nginx:note "done"
+      assert.equal("of on_done", (nginx:get "/step"))
+    end)
+  end)
+
+  describe("the option sleep", function()
+    it("may be ngx.sleep, which is the default", function()
+      local upstream = playing { {} }
+      local nginx = start { init = "client = inside.client { sleep = ngx.sleep }", server = [[
+        location = /log {
+          log_by_lua_block { inside.try("log", client) }
+          return 204;
+        }]] }
+      assert.matches("^pr_1 ", (nginx:get "/report"))
+      nginx:get "/log"
+      assert.matches("ngx%.timer%.at", nginx:note "log")
+      assert.equal(1, #upstream:requests())
     end)
   end)
 

@@ -87,11 +87,22 @@ describe("a call that raises", function()
   it("because nginx may not wait in this phase is never sent", function()
     local sent = 0
     local client = new(function() sent = sent + 1 return GOOD end)
-    _G.ngx = { get_phase = function() return "log" end, sleep = function() end }
-    local made, message = pcall(client.report_payment, client, payment(4242))
+    local stub = { get_phase = function() return "log" end, sleep = function() end }
+    local function refused()
+      local made, message = pcall(client.report_payment, client, payment(4242))
+      return not made and message:find("ngx.timer.at", 1, true) ~= nil
+    end
+    _G.ngx = stub
+    local as_global = refused()
     _G.ngx = nil
-    assert.is_false(made)
-    assert.matches("ngx%.timer%.at", message)
+    -- With a LuaJIT that is not OpenResty's, a module that a request loads has globals which only inherit ngx.
+    local globals = getmetatable(_G)
+    setmetatable(_G, { __index = { ngx = stub } })
+    package.loaded.ngx = stub
+    local inherited = refused()
+    package.loaded.ngx = nil
+    setmetatable(_G, globals)
+    assert.same({ true, true }, { as_global, inherited })
     assert(client:retrieve_payment_record "pr_1")
     assert.equal(1, sent)
   end)

@@ -308,6 +308,14 @@ static int client_step(lua_State *L) {
   return 1;
 }
 
+/* Lua: client:raise(). Raises the oldest error of a callback that nothing has raised yet, if any.
+ */
+static int client_raise(lua_State *L) {
+  check_client(L, 1);
+  lua_callback_raise(L, 1);
+  return 0;
+}
+
 /* Lua: client:pollfd() -> descriptor | nil: with a transport of the user's there is none. */
 static int client_pollfd(lua_State *L) {
   struct client *client = lua_check_open_client(L, 1);
@@ -463,11 +471,19 @@ void lua_client_register(lua_State *L) {
                                          {"__close", client_close},
                                          {"__tostring", client_tostring},
                                          {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"start", client_start},     {"begin", client_begin},     {"step", client_step},
-      {"advance", client_advance}, {"pollfd", client_pollfd},   {"events", client_events},
-      {"timeout", client_timeout}, {"prepare", client_prepare}, {"take", client_take},
-      {"deliver", client_deliver}, {"close", client_close},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"start", client_start},
+                                     {"begin", client_begin},
+                                     {"step", client_step},
+                                     {"advance", client_advance},
+                                     {"pollfd", client_pollfd},
+                                     {"events", client_events},
+                                     {"timeout", client_timeout},
+                                     {"prepare", client_prepare},
+                                     {"take", client_take},
+                                     {"deliver", client_deliver},
+                                     {"raise", client_raise},
+                                     {"close", client_close},
+                                     {NULL, NULL}};
   luaL_newmetatable(L, CLIENT_TYPE);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

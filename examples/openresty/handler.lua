@@ -64,16 +64,16 @@ function handler.accept()
   answer(202, { idempotency_key = options.idempotency_key })
 end
 
--- A timer's work ends with the worker at the latest: what must not be lost belongs into a database before.
-local function report_in_background(_, payment, options)
-  local record, err = client:report_payment(payment, options)
-  ngx.log(record and ngx.NOTICE or ngx.ERR, options.idempotency_key, ": ", record and record.id or tostring(err))
-end
-
---- In log_by_lua nothing may yield: a timer makes the call.
+--- In log_by_lua nothing may yield: the call is started, and a timer of the client's moves it. (A timer for each report
+-- would be dropped when nginx has 256 of them, as it soon has while Stripe is slow.) It ends with the worker at the
+-- latest: what must not be lost belongs into a database before.
 function handler.report_later()
-  local arguments = ngx.ctx.arguments
-  if arguments then assert(ngx.timer.at(0, report_in_background, arguments[1], arguments[2])) end
+  if not ngx.ctx.arguments then return end
+  local payment, options = unpack(ngx.ctx.arguments)
+  function options.on_done(record, err)
+    ngx.log(record and ngx.NOTICE or ngx.ERR, options.idempotency_key, ": ", record and record.id or tostring(err))
+  end
+  client:start("report_payment", payment, options)
 end
 
 return handler

@@ -66,11 +66,15 @@ local function check_self(self, name, level)
   end
 end
 
---- How to wait: a function that yields, or nil to block; and whether it is nginx's, for lack of another. Raises where
--- nginx lets nothing wait.
+-- Whether it is nginx that the calls of this client wait for.
+local function waits_in_nginx(self)
+  return nginx.is_here() and (self.sleep == nil or self.sleep == ngx.sleep)
+end
+
+--- How to wait: a function that yields, or nil to block; and whether it is nginx's. Raises where nginx lets nothing
+-- wait.
 local function sleeper(self)
-  if self.sleep ~= nil then return self.sleep or nil end
-  if not nginx.is_here() then return nil end
+  if not waits_in_nginx(self) then return self.sleep or nil end
   nginx.check_phase()
   return ngx.sleep, true
 end
@@ -132,14 +136,15 @@ local function carry(self, only, beyond)
   return carried
 end
 
-local function pause(self)
-  local seconds = self.core:timeout(true) or LONGEST_SLEEP
+-- nginx has no shorter sleep, and warns of none at all.
+local function pause(self, in_nginx)
+  local seconds = not in_nginx and self.core:timeout(true) or LONGEST_SLEEP
   return seconds < LONGEST_SLEEP and seconds or LONGEST_SLEEP
 end
 
 -- Where several coroutines wait, one of them steps in each round, since the others see that somebody has. Within a
 -- callback, which may have closed the client, nothing moves: who cannot sleep until it has returned must not wait.
-local function await(self, call, sleep)
+local function await(self, call, sleep, in_nginx)
   local seen
   while not call:done() do
     carry(self, call, not sleep)
@@ -151,7 +156,7 @@ local function await(self, call, sleep)
     end
     seen = self.steps
     if sleep and not call:done() then
-      local slept, reason = protected(sleep, pause(self))
+      local slept, reason = protected(sleep, pause(self, in_nginx))
       if not slept then call:cancel("the sleep of the client raised: " .. text_of(reason)) end
     end
   end
@@ -160,8 +165,8 @@ end
 local function wait(self, call, sleep, in_nginx)
   if call:done() then -- it was refused, which on_done is to be told of
     persist(self.core.advance, self.core)
-  elseif not (in_nginx and not self.transport and nginx.wait(self.core, call)) then
-    await(self, call, sleep)
+  elseif not (in_nginx and not self.transport and nginx.wait(self, call)) then
+    await(self, call, sleep, in_nginx)
   end
 end
 
@@ -329,7 +334,8 @@ function Client:each_payment_attempt_record(params, options)
 end
 
 --- Starts a call without waiting for it. Data that are refused make a call that is done at once. `options.on_done`
--- is called with its result: by step, cancel or close, never by start.
+-- is called with its result: by step, cancel or close, never by start. Under nginx a timer steps (unless the client has
+-- a transport or a sleep of your own), and logs what on_done raises if the program does not step as well.
 --
 -- Raises on an unknown name, without a table of parameters where some are required, and on a closed client.
 ---@param name string such as "report_payment"
@@ -337,7 +343,9 @@ end
 ---@return payment_records.Call
 function Client:start(name, ...)
   check_self(self, "start")
-  return self.core:start(name, with_key(self, name, ...))
+  local call = self.core:start(name, with_key(self, name, ...))
+  if not self.transport and waits_in_nginx(self) then nginx.drive(self) end
+  return call
 end
 
 --- Moves what can move, after waiting at most `seconds` for something to happen. On the wire it begins nothing more
@@ -351,6 +359,7 @@ end
 ---@return integer unfinished how many calls are not done, or have an on_done that is due
 function Client:step(seconds, budget)
   check_self(self, "step")
+  self.host_steps = true
   return self.core:step(seconds, budget, carry(self))
 end
 

@@ -33,6 +33,9 @@ local waiting = setmetatable({}, { __mode = "k" })
 -- Semaphores that nobody waits for: to make one costs as much as to wait.
 local spare = {}
 
+-- Errors of callbacks that go to the log after one step.
+local MOST_ERRORS = 16
+
 -- Seconds that a new driver is given to begin.
 local GRACE = 0.05
 
@@ -40,9 +43,9 @@ local GRACE = 0.05
 -- end it: a callback may call ngx.exit.
 local drivers = setmetatable({}, { __mode = "k" })
 
---- Whether this is nginx.
+--- Whether this is nginx. (With a LuaJIT that is not OpenResty's each request has globals of its own, which inherit.)
 function nginx.is_here()
-  local ngx = rawget(_G, "ngx")
+  local ngx = package.loaded.ngx or rawget(_G, "ngx")
   return ngx ~= nil and ngx.sleep ~= nil and ngx.get_phase ~= nil
 end
 
@@ -51,12 +54,23 @@ function nginx.check_phase()
   local phase = ngx.get_phase()
   if YIELDING_PHASES[phase] then return end
   error("payment_records: a call would block the nginx worker in the phase " .. phase .. ", where nothing may "
-    .. "yield; make it from ngx.timer.at, or give the client sleep = false to insist on blocking", 0)
+    .. "yield; make it from ngx.timer.at or by client:start, or give the client sleep = false to insist on blocking", 0)
 end
 
--- The timer. It ends when no call is unfinished, or when a step fails: handlers that still wait start another then.
--- (ngx.sleep(0) would log a warning each time where nginx lacks a patch of OpenResty's.)
-local function drive(_, core)
+-- What callbacks of calls made by start have raised is for step. Where nobody but the driver steps, the log has it.
+local function log_errors(client)
+  for _ = 1, MOST_ERRORS do
+    local quiet, reason = pcall(client.core.raise, client.core)
+    if quiet then return end
+    local shown, text = pcall(tostring, reason)
+    ngx.log(ngx.ERR, "payment_records: a callback raised: ", shown and text or type(reason))
+  end
+end
+
+-- The timer. It ends when no call is unfinished, when a step fails, or when another one has taken its place: who still
+-- waits starts another then. (ngx.sleep(0) would log a warning each time where nginx lacks a patch of OpenResty's.)
+local function drive(_, client)
+  local core = client.core
   local driver = drivers[core] or {}
   local late_steps = 0
   local goes_on
@@ -65,23 +79,27 @@ local function drive(_, core)
     local budget = late_steps < FULL and BUDGET or BUDGET_WHEN_FULL
     local stepped, unfinished, late = pcall(core.advance, core, 0, budget)
     late_steps = late and late_steps + 1 or 0
+    if not client.host_steps then log_errors(client) end
     goes_on = stepped and (unfinished or 0) > 0
     if goes_on then ngx.sleep(PAUSE) end
-  until not goes_on
+  until not goes_on or drivers[core] ~= driver
   if drivers[core] == driver then drivers[core] = nil end
 end
 
-local function start_driver(core)
-  drivers[core] = { asked = ngx.now(), stepped = -math.huge }
-  ngx.timer.at(0, drive, core)
+-- In some phases there are no timers.
+local function start_driver(client)
+  drivers[client.core] = { asked = ngx.now(), stepped = -math.huge }
+  pcall(ngx.timer.at, 0, drive, client)
 end
 
--- Sees to it that the client has a driver. Returns how long to wait for it to do something; nil when nginx does not
--- let it run. (Only then handlers step for themselves: a callback of another's call might end them by ngx.exit.)
-local function patience(core)
-  local now, driver = ngx.now(), drivers[core]
+--- Sees to it that the client has a driver. Returns how long to wait for it to do something; nil when nginx does not
+--- let it run. (Only then handlers step for themselves: a callback of another's call might end them by ngx.exit.)
+---@param client payment_records.Client
+---@return number|nil seconds
+function nginx.drive(client)
+  local now, driver = ngx.now(), drivers[client.core]
   if not driver or now - math.max(driver.asked, driver.stepped) >= PATIENCE then
-    start_driver(core)
+    start_driver(client)
     return GRACE
   end
   if driver.stepped > 0 then return PATIENCE end
@@ -102,17 +120,17 @@ local function take_semaphore()
 end
 
 --- Waits until a call of the client, which is not done, is. False when there is no semaphore to be had.
----@param core userdata the client of the C core
+---@param client payment_records.Client
 ---@param call payment_records.Call
 ---@return boolean waited
-function nginx.wait(core, call)
+function nginx.wait(client, call)
   local semaphore = take_semaphore()
   if not semaphore then return false end
   waiting[call] = semaphore
   call:when_done(wake)
   while not call:done() do
-    local seconds = patience(core)
-    if not seconds then core:advance(0, BUDGET) end
+    local seconds = nginx.drive(client)
+    if not seconds then client.core:advance(0, BUDGET) end
     local waited, reason = pcall(semaphore.wait, semaphore, seconds or PAUSE)
     if not waited then -- as within string.gsub(), across which nothing yields
       waiting[call] = nil
