@@ -6,6 +6,7 @@
 #   make demo            install what is missing, build, report a payment to the sandbox
 #   make install         into PREFIX (DESTDIR, LUADIR, LIBDIR are honoured); make uninstall
 #   make lint            formatter check and linters; make format rewrites src
+#   make help            this list
 
 LUA    = lua5.4
 ABI    = $(if $(findstring luajit,$(LUA)),5.1,$(patsubst lua%,%,$(LUA)))
@@ -20,9 +21,16 @@ HEADERS = $(sort $(wildcard src/*.h))
 OBJECTS = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(SOURCES))
 MODULES = $(patsubst lua/%,%,$(sort $(shell find lua -name '*.lua' 2>/dev/null)))
 
+ifeq ($(filter 5.1 5.3 5.4,$(ABI)),)
+  $(error LUA=$(LUA): expected lua5.4, lua5.3, lua5.1 or luajit)
+endif
+
 .DELETE_ON_ERROR:
-.PHONY: all env install uninstall clean test test-all demo lint lint-all format
+.PHONY: all help env install uninstall clean test test-all demo lint lint-all format
 all: $(CORE)
+
+help:
+	@sed -n '/^# Payment/,/^$$/s/^# *//p' Makefile
 
 # --- compiler and linker ---------------------------------------------------------------------
 
@@ -119,7 +127,7 @@ test-all:
 demo:
 	.ci/install demo
 	$(MAKE) all
-	examples/demo/run
+	LUA=$(LUA) examples/demo/run
 
 # --- lint --------------------------------------------------------------------------------------
 

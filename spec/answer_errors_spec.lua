@@ -336,3 +336,43 @@ describe("on_attempt", function()
     assert.matches("a callback may start and cancel calls, but not wait for them", response.callback_error)
   end)
 end)
+
+describe("the error of a call", function()
+  local function failed()
+    return samples.scripted({ { status = 400, headers = {}, body = '{"error":{"type":"t","message":"m"}}' } },
+      { max_retries = 0 }):report_payment(samples.reference(), { idempotency_key = "order-7" })
+  end
+
+  it("can be appended to a text, and a text to it, as it prints", function()
+    local _, err = failed()
+    local text = tostring(err)
+    assert.same({ "why: " .. text, text .. ".", text .. text, "1" .. text },
+      { "why: " .. err, err .. ".", err .. err, 1 .. err })
+    for _, other in ipairs { {}, true, print } do
+      local appended, message = pcall(function() return err .. other end)
+      assert.is_false(appended)
+      assert.matches("attempt to concatenate a " .. type(other), message)
+    end
+  end)
+
+  it("is in the response, too, which prints as it: LuaJIT's assert raises its last argument", function()
+    local _, err, response = failed()
+    assert.equal(err, response.error)
+    assert.equal(tostring(err), tostring(response))
+    local _, refused, of_refused = samples.scripted():report_payment {}
+    assert.equal(refused, of_refused.error)
+    assert.equal(tostring(refused), tostring(of_refused))
+    response.error = nil
+    assert.equal("a response", tostring(response))
+    local raised = select(2, pcall(function() return assert(failed()) end))
+    if _VERSION ~= "Lua 5.1" or jit then assert.matches("^t: m %(outcome ", tostring(raised)) end
+  end)
+
+  it("is in no response of a call that went well", function()
+    local client = samples.scripted { { status = 200, headers = {}, body = '{"id":"pr_1","object":"payment_record"}' } }
+    local record, _, response = client:report_payment(samples.reference())
+    assert.equal("pr_1", record.id)
+    assert.is_nil(response.error)
+    assert.matches("^table: ", tostring(response))
+  end)
+end)

@@ -176,6 +176,13 @@ describe("types:", function()
       "report_payment", with("expand", { repeated("x", 5001) }))
   end)
 
+  it("a float is shown with all the digits that it takes to tell it", function()
+    for value, text in pairs { [10.5] = "10.5", [19.99 * 100] = "1998.9999999999998", [1e300] = "1e+300" } do
+      assert_refused("amount_requested[value]: expected a positive integer in minor units, got " .. text,
+        "report_payment", with("amount_requested.value", value, samples.full.report_payment()))
+    end
+  end)
+
   it("a long value is shown up to a whole character", function()
     local shown = ("a"):rep(39)
     for _, value in ipairs { shown .. "é", shown .. "€uro", shown .. "𝄞" } do

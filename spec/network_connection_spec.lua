@@ -173,6 +173,7 @@ describe("a proxy that", function()
       assert.same(expected, actual)
       assert.same({}, server:connections())
       assert.equal(1, #proxy:requests())
+      assert.equal(tls, err.message:find("; check the option proxy", 1, true) ~= nil, err.message)
     end)
   end
 

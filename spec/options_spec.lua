@@ -388,6 +388,15 @@ describe("a client", function()
   end)
 end)
 
+describe("a parameter among the options", function()
+  it("is told to go where it belongs", function()
+    local client = new { api_base = NOTHING }
+    assert.error_matches(function() client:report_payment({}, { initiated_at = 1730253453 }) end,
+      'unknown option "initiated_at"; it is a parameter: give it in the table before the options')
+    assert.error_matches(function() client:report_refund("pr_1", {}, { refunded = {} }) end, "it is a parameter")
+  end)
+end)
+
 describe("what a method raises", function()
   local client = new { api_base = NOTHING }
   local sleeping = new { api_base = NOTHING, sleep = function() end }

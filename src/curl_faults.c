@@ -11,7 +11,8 @@ static const struct {
   enum fault fault;
   const char *advice; /* NULL: there is nothing to do but try again */
 } faults[] = {
-    {CURLE_OPERATION_TIMEDOUT, FAULT_TIMEOUT, "see the options timeout and connect_timeout"},
+    {CURLE_OPERATION_TIMEDOUT, FAULT_TIMEOUT,
+     "see the options timeout, connect_timeout and deadline"},
     {CURLE_COULDNT_RESOLVE_HOST, FAULT_CONNECT,
      "check api_base, the option unix_socket if it is given, the network and the name servers of "
      "this machine"},

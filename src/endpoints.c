@@ -47,6 +47,13 @@ const char *endpoint_id_place(const struct endpoint *endpoint) {
   return strstr(endpoint->path, "{id}");
 }
 
+bool endpoints_have_param(const char *name) {
+  const struct endpoint *endpoint = endpoints;
+  while (endpoint->name && !param_find(endpoint->params, name, strlen(name)))
+    endpoint++;
+  return endpoint->name != NULL;
+}
+
 bool endpoint_requires_params(const struct endpoint *endpoint) {
   for (const struct param *param = endpoint->params; param->name; param++)
     if (param->flags & PARAM_REQUIRED)

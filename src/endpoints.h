@@ -31,6 +31,9 @@ bool endpoint_is_post(const struct endpoint *endpoint);
 /* Where {id} stands in the path, or NULL. */
 const char *endpoint_id_place(const struct endpoint *endpoint);
 
+/* Whether some call has a parameter with this name. */
+bool endpoints_have_param(const char *name);
+
 /* Whether some parameter of the call must be given. */
 bool endpoint_requires_params(const struct endpoint *endpoint);
 

@@ -301,6 +301,14 @@ static enum fault exchange_fault(const struct exchange *exchange, unsigned sends
   return curl_fault(exchange->code, sends > 0);
 }
 
+static void describe_code(struct exchange *exchange, const struct answer *answer) {
+  long proxy_status = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+  curl_fault_describe(&exchange->message, exchange->code, exchange->detail, answer->sends > 0);
+  if (answer->sends == 0 && proxy_status >= 300)
+    buffer_append_text(&exchange->message, "; check the option proxy");
+}
+
 static void describe_fault(struct exchange *exchange, const struct answer *answer) {
   struct buffer *text = &exchange->message;
   buffer_clear(text);
@@ -317,7 +325,7 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
   else if (answer->fault == FAULT_TOO_LARGE)
     buffer_append_text(text, "no memory for the answer, or one of its header lines is too long");
   else
-    curl_fault_describe(text, exchange->code, exchange->detail, answer->sends > 0);
+    describe_code(exchange, answer);
 }
 
 void transport_answer(struct exchange *exchange, struct answer *answer) {

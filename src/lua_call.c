@@ -160,6 +160,7 @@ struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int fi
   lua_pushnil(L);
   lua_insert(L, -2);
   lua_response_push(L, call, NULL);
+  lua_response_set_error(L);
   store_result(L, -4);
   return call;
 }
@@ -203,6 +204,8 @@ static void make_result(lua_State *L, const struct call *call, const struct verd
     lua_insert(L, -2);
   }
   lua_response_push(L, call, call->answer);
+  if (verdict->outcome != OUTCOME_DONE)
+    lua_response_set_error(L);
   compat_getstore(L, CALL);
   lua_rawgeti(L, -1, STORED_CALLBACK_ERROR);
   lua_setfield(L, -3, "callback_error");

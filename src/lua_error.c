@@ -187,10 +187,33 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
+/* Makes an operand of ".." a text, if it is an error. */
+static void read_operand(lua_State *L, int index) {
+  bool is_error = false;
+  if (lua_getmetatable(L, index)) {
+    luaL_getmetatable(L, ERROR_TYPE);
+    is_error = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+  }
+  if (is_error && luaL_callmeta(L, index, "__tostring"))
+    lua_replace(L, index);
+  else if (!lua_isstring(L, index))
+    lua_raise(L, "attempt to concatenate a %s value", luaL_typename(L, index));
+}
+
+/* Who writes `"failed: " .. err` must not get another error for that. */
+static int error_concat(lua_State *L) {
+  read_operand(L, 1);
+  read_operand(L, 2);
+  lua_concat(L, 2);
+  return 1;
+}
+
 void lua_error_register(lua_State *L) {
+  static const luaL_Reg metamethods[] = {
+      {"__tostring", error_tostring}, {"__concat", error_concat}, {NULL, NULL}};
   luaL_newmetatable(L, ERROR_TYPE);
-  lua_pushcfunction(L, error_tostring);
-  lua_setfield(L, -2, "__tostring");
+  luaL_setfuncs(L, metamethods, 0);
   set_text(L, "__name", ERROR_TYPE);
   set_text(L, "__metatable", ERROR_TYPE);
   lua_pop(L, 1);

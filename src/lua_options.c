@@ -109,6 +109,10 @@ static int unknown_error(lua_State *L, int index, unsigned scope) {
                          ? "option %s: belongs to payment_records.new, not to a call"
                          : "option %s: belongs to a call, not to payment_records.new",
                      lua_tostring(L, index));
+  if (scope == SCOPE_CALL && endpoints_have_param(lua_tostring(L, index)))
+    return lua_raise(
+        L, "unknown option %s; it is a parameter: give it in the table before the options",
+        lua_show(L, index));
   const char *name = lua_show(L, index);
   for (size_t i = 0; i < COUNT; i++)
     if (table[i].scope & scope)

@@ -101,6 +101,24 @@ void lua_response_push(lua_State *L, const struct call *call, const struct answe
     set_lines(L, call, &headers->lines);
 }
 
+static int response_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "error");
+  if (!luaL_callmeta(L, -1, "__tostring"))
+    lua_pushliteral(L, "a response");
+  return 1;
+}
+
+void lua_response_set_error(lua_State *L) {
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "error");
+  if (!lua_getmetatable(L, -1))
+    lua_newtable(L);
+  lua_pushcfunction(L, response_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_setmetatable(L, -2);
+}
+
 /* The path alone: a query may hold what belongs in no log. */
 static void set_path(lua_State *L, const struct call *call) {
   const char *path = strchr(strstr(buffer_text(&call->url), "//") + 2, '/');

@@ -12,6 +12,10 @@
  * answer that ended the call; NULL: nothing was sent. */
 void lua_response_push(lua_State *L, const struct call *call, const struct answer *answer);
 
+/* Gives the response on top the error under it, as the field "error"; it prints as that then. (On
+ * LuaJIT assert() raises the last of its arguments, which is the response.) */
+void lua_response_set_error(lua_State *L);
+
 /* Sets what the table on top tells of an answer: status, request_id. */
 void lua_response_set_answer(lua_State *L, const struct call *call, const struct answer *answer);
 

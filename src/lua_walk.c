@@ -4,6 +4,7 @@
 #include "utf8.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,16 +55,19 @@ static void describe_string(lua_State *L, int index, struct buffer *text) {
   buffer_append_text(text, length > SHOWN_BYTES ? "\"…" : "\"");
 }
 
-/* A copy is converted: lua_tolstring() would turn the number itself into a string. */
+/* With so many digits that it does not pass for another number: 19.99 * 100 is not 1999. */
 static void describe_number(lua_State *L, int index, struct buffer *text) {
   long long integer;
+  char digits[32];
+  double number = lua_tonumber(L, index);
   if (walk_to_integer(L, index, &integer)) {
     buffer_append_integer(text, integer);
     return;
   }
-  lua_pushvalue(L, index);
-  buffer_append_text(text, lua_tostring(L, -1));
-  lua_pop(L, 1);
+  snprintf(digits, sizeof digits, "%.14g", number);
+  if (strtod(digits, NULL) < number || strtod(digits, NULL) > number)
+    snprintf(digits, sizeof digits, "%.17g", number);
+  buffer_append_text(text, digits);
 }
 
 void walk_describe_value(lua_State *L, int index, struct buffer *text) {

@@ -84,6 +84,7 @@
 ---@field replayed boolean Stripe answered from its memory of an earlier request with this key
 ---@field headers table<string, string>|nil names in lower case; made when first asked for
 ---@field callback_error any what on_attempt or on_done raised
+---@field error payment_records.Error|nil of a call that failed; the response prints as it, too
 
 ---@class payment_records.Error
 ---@field type string Stripe's, or validation_error, connection_error, timeout_error, response_error, canceled_error
