@@ -135,3 +135,24 @@ describe("a burst of answers with long header lines that are cut", function()
     assert.is_true(kept < 100 * 32768, kept)
   end)
 end)
+
+-- To a collector that knows of memory alone there would be nothing to do: the heap is large, and a client is small.
+describe("clients that are made, used once and dropped", function()
+  it("do not use up the descriptors", function()
+    local server = servers.start()
+    local reported = processes.in_child(function()
+      local heap, ids = {}, 0
+      for i = 1, 200000 do heap[i] = { i } end
+      local _, lowest = processes.descriptors()
+      local limit = processes.limit_descriptors(lowest + 200)
+      for _ = 1, 150 do
+        local client = payment_records.new { api_key = payments.KEY, api_base = server.url, max_retries = 0 }
+        local record = client:report_payment(PAYMENT)
+        ids = ids + (record and 1 or 0)
+      end
+      processes.limit_descriptors(limit)
+      return { ids, #heap }
+    end)
+    assert.same({ 150, 200000 }, reported)
+  end)
+end)

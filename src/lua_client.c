@@ -13,6 +13,7 @@
 #include "lua_walk.h"
 #include "payment_records.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +28,11 @@ struct client *lua_check_open_client(lua_State *L, int index) {
   return client;
 }
 
+/* Clients with a transport, in all states of the process, and how many of them call for the
+ * collector. */
+enum { FEW = 16 };
+static atomic_uint holding, too_many = FEW;
+
 /* The calls outlive their client: they must not reach for it, nor for what it had in flight. Their
  * requests are freed here: a call that was started while the state closes has no finalizer. */
 static void orphan_calls(const struct ring_link *ring) {
@@ -40,11 +46,18 @@ static void orphan_calls(const struct ring_link *ring) {
   }
 }
 
+static void close_transport(struct client *client) {
+  if (!client->transport)
+    return;
+  transport_free(client->transport);
+  client->transport = NULL;
+  if (atomic_fetch_sub(&holding, 1) == 1)
+    atomic_store(&too_many, FEW);
+}
+
 void lua_client_release(struct client *client) {
   client->closed = client->released = true;
-  if (client->transport)
-    transport_free(client->transport);
-  client->transport = NULL;
+  close_transport(client);
   orphan_calls(&client->ready);
   orphan_calls(&client->started);
   orphan_calls(&client->untold);
@@ -166,6 +179,15 @@ static void write_user_agent(lua_State *L, struct buffer *agent) {
   }
 }
 
+/* The collector knows of memory alone, and would leave dropped clients with their descriptors until
+ * there are no others. */
+static void collect_dropped(lua_State *L) {
+  if (atomic_load(&holding) < atomic_load(&too_many))
+    return;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  atomic_store(&too_many, 2 * atomic_load(&holding) + FEW);
+}
+
 static void open_transport(lua_State *L, struct client *client) {
   const struct options *options = &client->options;
   struct transport_options settings = {.ca_file = options->ca_file.data,
@@ -173,9 +195,11 @@ static void open_transport(lua_State *L, struct client *client) {
                                        .unix_socket = options->unix_socket.data,
                                        .connections = (long)options->max_in_flight,
                                        .plain = options->api_base.data[4] == ':'};
+  collect_dropped(L);
   client->transport = transport_new(&settings);
   if (!client->transport)
     lua_raise(L, "not enough memory or descriptors for a client");
+  atomic_fetch_add(&holding, 1);
 }
 
 int lua_client_new(lua_State *L) {
