@@ -53,10 +53,13 @@ function moments.resend()
 end
 
 function moments.connect()
-  local server = servers.start { tls = true, steps = { { fault = "reset" }, {} } }
+  local server = servers.start { tls = "plain", steps = { -- until it is told otherwise
+    { when = "accept", tls = servers.tls(true) }, { fault = "reset" },
+    { when = "accept", tls = servers.tls(true, { delay = 0.7 }) }, {},
+  } }
   local client = payments.client(server, { max_retries = 1 })
   local call = client:start("report_payment", payments.PAYMENT)
-  repeat client:step(0, 0) until #server:connections() == 2 -- by steps so short that the handshake takes several
+  repeat client:step(0.01) until #server:connections() == 2
   assert(#server:requests() == 1)
   sleep()
   finish(client, call, function() return #server:requests() end)
