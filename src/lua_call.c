@@ -51,7 +51,7 @@ void lua_call_free_request(struct call *call) {
   buffer_free(&call->headers);
   buffer_free(&call->message);
   form_free(&call->form);
-  headers_free(&call->carried);
+  headers_free(&call->transport_headers);
 }
 
 /* Safe to run twice, and after the client was collected. */

@@ -215,7 +215,7 @@ int lua_client_new(lua_State *L) {
   write_user_agent(L, &client->user_agent);
   if (client->user_agent.failed)
     return lua_raise(L, "not enough memory");
-  if (!client->options.carried)
+  if (!client->options.has_transport)
     open_transport(L, client);
   lua_settop(L, index);
   return 1;
@@ -228,7 +228,7 @@ static int client_call(lua_State *L) {
   const struct client *client = lua_check_open_client(L, 1);
   bool refused;
   engine_check_idle(L, client);
-  if (client->options.carried)
+  if (client->options.has_transport)
     return lua_raise(L, "the option transport works with require \"payment_records\" only");
   struct call *call = lua_call_push(L, endpoint, 2, &refused);
   int index = lua_gettop(L);
@@ -312,17 +312,17 @@ static int client_advance(lua_State *L) {
   return 2;
 }
 
-/* Lua: client:step([seconds[, budget[, carried]]]) -> number of calls. For the host. It raises
+/* Lua: client:step([seconds[, budget[, begun]]]) -> number of calls. For the host. It raises
  * within a callback, and what a callback has raised, once, even if that was within close().
- * `carried`: the step has begun already, by giving calls to the user's transport, and a callback
+ * `begun`: the step has begun already, by giving calls to the user's transport, and a callback
  * may have closed the client since. */
 static int client_step(lua_State *L) {
   const struct client *client = check_client(L, 1);
-  bool carried = lua_toboolean(L, 4) != 0;
+  bool begun = lua_toboolean(L, 4) != 0;
   lua_settop(L, 3);
   if (client->closed)
     lua_callback_raise(L, 1);
-  if (client->released && carried) {
+  if (client->released && begun) {
     lua_pushinteger(L, 0);
     return 1;
   }
@@ -433,16 +433,16 @@ static void read_response(lua_State *L, struct call *call, struct answer *answer
   push_field(L, "status");
   walk_to_integer(L, -1, &status);
   push_field(L, "headers");
-  lua_response_read_headers(L, lua_gettop(L), &call->carried);
+  lua_response_read_headers(L, lua_gettop(L), &call->transport_headers);
   push_field(L, "body");
   const char *body = lua_tolstring(L, -1, &length);
   bool readable = body || lua_isnil(L, -1);
   *answer = (struct answer){.sends = 1,
                             .status = readable ? (long)status : 0,
-                            .headers = &call->carried,
+                            .headers = &call->transport_headers,
                             .body = body ? body : "",
                             .body_length = length};
-  if (call->carried.lines.failed) {
+  if (call->transport_headers.lines.failed) {
     answer->fault = FAULT_BROKEN;
     answer->message = "not enough memory";
   } else if (length > call->request.max_response_bytes) {

@@ -73,7 +73,7 @@ struct call {
   bool refused;                        /* some attempt was seen, and refused */
   struct exchange *exchange;           /* while on libcurl's wire */
   const struct answer *answer;         /* while settling */
-  struct headers carried;              /* that the user's transport returned */
+  struct headers transport_headers;    /* that the user's transport returned */
 };
 
 /* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "request", "tell", "null",
@@ -83,7 +83,7 @@ struct client {
   struct options options;
   struct buffer user_agent;
   struct call_buffers spare;   /* of a call that is done, for the next one */
-  struct transport *transport; /* NULL when carried or closed */
+  struct transport *transport; /* NULL with one of the user's, or closed */
   struct ring_link ready;      /* calls in the order of their turn */
   struct ring_link started;    /* calls on the wire, and those that wait for their next attempt */
   struct ring_link untold;     /* calls that are done, but whose on_done was not called yet */

@@ -257,7 +257,7 @@ void lua_options_read_client(lua_State *L, int index, struct options *options) {
   luaL_checktype(L, index, LUA_TTABLE);
   lua_pushliteral(L, "transport");
   lua_rawget(L, index);
-  options->carried = lua_isfunction(L, -1);
+  options->has_transport = lua_isfunction(L, -1);
   lua_pop(L, 1);
   read_table(L, index, SCOPE_CLIENT, options);
   if (!own_texts(options))
@@ -312,7 +312,7 @@ const char *lua_options_misplaced_key(const struct options *options) {
 
 void lua_options_free(struct options *options) {
   buffer_free(&options->own);
-  *options = (struct options){.carried = false};
+  *options = (struct options){.has_transport = false};
 }
 
 const struct endpoint *lua_options_check_endpoint(lua_State *L, int index) {

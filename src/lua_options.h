@@ -22,8 +22,8 @@ struct options {
   double timeout, connect_timeout, deadline; /* seconds; deadline 0: none */
   long long max_retries, max_in_flight, max_response_bytes;
   bool allow_unknown_params;
-  bool carried;      /* by a transport of the user's */
-  struct buffer own; /* where the texts are once they are the options' own */
+  bool has_transport; /* of the user's */
+  struct buffer own;  /* where the texts are once they are the options' own */
 };
 
 /* Reads the options of a client from the table at `index` over the defaults. Raises on a name, a

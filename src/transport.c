@@ -315,7 +315,7 @@ static void wake_waiting(struct transport *transport) {
   curl_easy_cleanup(easy);
 }
 
-static void act(struct transport *transport, curl_socket_t socket, int what) {
+static void run_socket(struct transport *transport, curl_socket_t socket, int what) {
   int running;
   if (!transport->multi)
     return;
@@ -329,12 +329,12 @@ static void act(struct transport *transport, curl_socket_t socket, int what) {
 static void tell_event(struct transport *transport, const struct poller_event *event) {
   int what = (event->readable ? CURL_CSELECT_IN : 0) | (event->writable ? CURL_CSELECT_OUT : 0) |
              (event->failed ? CURL_CSELECT_ERR : 0);
-  act(transport, event->socket, what);
+  run_socket(transport, event->socket, what);
 }
 
 /* All that is ready, as long as there is time; what is left out comes again with the next wait, in
  * the same order: so each time another one is the first. */
-static void tell_events(struct transport *transport, double seconds, double end) {
+static void run_events(struct transport *transport, double seconds, double end) {
   struct poller_event events[POLLER_EVENTS];
   unsigned count;
   do {
@@ -347,11 +347,11 @@ static void tell_events(struct transport *transport, double seconds, double end)
 }
 
 /* False when it is not time yet. */
-static bool tell_time(struct transport *transport) {
+static bool run_timer(struct transport *transport) {
   if (transport->due < 0 || transport->due > clock_seconds())
     return false;
   transport->due = -1; /* libcurl sets it anew when it wants to */
-  act(transport, CURL_SOCKET_TIMEOUT, 0);
+  run_socket(transport, CURL_SOCKET_TIMEOUT, 0);
   return true;
 }
 
@@ -375,7 +375,7 @@ struct exchange *transport_start(struct transport *transport, const struct reque
   if (!clock_has_left(end))
     return exchange;
   sigpipe_block(&guard, transport->raises_sigpipe);
-  tell_time(transport);        /* libcurl connects, or sends where it has a connection */
+  run_timer(transport);        /* libcurl connects, or sends where it has a connection */
   collect_finished(transport); /* it may have failed at once: transport_timeout() must know */
   sigpipe_restore(&guard);
   return exchange;
@@ -384,9 +384,9 @@ struct exchange *transport_start(struct transport *transport, const struct reque
 /* What is due comes first: the answer to what it sends may then be waited for in the same step.
  * When that took all the time, events are left to the next step, which begins with them. Returns
  * whether it has come to that. */
-static bool tell_times(struct transport *transport, double end) {
+static bool run_timers(struct transport *transport, double end) {
   bool late = false;
-  while (!transport->events_first && !late && tell_time(transport))
+  while (!transport->events_first && !late && run_timer(transport))
     late = !clock_has_left(end);
   transport->events_first = late;
   collect_finished(transport);
@@ -408,9 +408,9 @@ void transport_step(struct transport *transport, double seconds, double end) {
     return;
   }
   sigpipe_block(&guard, transport->raises_sigpipe);
-  if (!tell_times(transport, end)) {
+  if (!run_timers(transport, end)) {
     double until = transport_timeout(transport);
-    tell_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, end);
+    run_events(transport, until >= 0 && (seconds < 0 || until < seconds) ? until : seconds, end);
     collect_finished(transport);
   }
   sigpipe_restore(&guard);
