@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fuzz.h"
 
+#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -79,9 +79,9 @@ static bool is_list(lua_State *L, int index) {
   lua_Integer count = 0;
   const char *object = text_field(L, index, "object");
   lua_getfield(L, index, "has_more");
-  bool more = lua_toboolean(L, -1);
+  bool says = lua_isboolean(L, -1), more = lua_toboolean(L, -1);
   lua_getfield(L, index, "data");
-  bool right = lua_istable(L, -1) && holds_records(L, &count) && (count > 0 || !more);
+  bool right = says && lua_istable(L, -1) && holds_records(L, &count) && (count > 0 || !more);
   lua_pop(L, 2);
   return right && object && strcmp(object, "list") == 0;
 }

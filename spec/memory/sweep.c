@@ -16,6 +16,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <lualib.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
