@@ -57,12 +57,13 @@ describe("a finalizer that uses the client", function()
   end
 end)
 
--- 5.1, 5.3 and LuaJIT pass what a finalizer raises on to whoever allocates; 5.4 does not.
+-- 5.1, 5.3 and LuaJIT pass what a finalizer raises on to whoever allocates. 5.4 does not, so that it does not matter
+-- there whether one runs within a call.
 describe("a finalizer that raises", function()
   for _, way in ipairs { "blocking", "sleeping", "carried" } do
     it("keeps no caller from the result of a report that was sent: " .. way, function()
       local server = servers.start { steps = { GOOD } }
-      assert.equal("ran\t0\n", (run("raise " .. way, server.url):gsub("[^\n]*warning:[^\n]*\n", "")))
+      assert.matches(_VERSION == "Lua 5.4" and "ran\t0\n$" or "^ran\t0\n$", run("raise " .. way, server.url))
       server:stop()
     end)
   end
