@@ -198,7 +198,7 @@ local function raise_within_calls()
     ran, raising = ran + 1, false
     error "a finalizer's"
   end
-  for i = 1, 5000 do
+  for i = 1, _VERSION == "Lua 5.4" and 300 or 5000 do -- 5.4 passes nothing on
     if ran >= 50 then break end
     for _ = 1, 3 do finalized(raise) end
     local params = payment(i)
