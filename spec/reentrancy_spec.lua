@@ -85,6 +85,18 @@ describe("a call that raises", function()
     for _, value in ipairs(sent) do assert.is_not.equal("2222", value) end
   end)
 
+  it("never does so because the host has taken the table of loaded modules away", function()
+    local client, all = new(function() return GOOD end), package
+    for _, left in ipairs { false, { path = "" } } do
+      _G.package = left or nil
+      local called, record = pcall(client.report_payment, client, payment(1111))
+      local started, call = pcall(client.start, client, "report_payment", payment(2222))
+      _G.package = all
+      assert.same({ true, true, false }, { called, started, call:done() })
+      assert.equal("pr_1", record.id)
+    end
+  end)
+
   it("because nginx may not wait in this phase is never sent", function()
     local sent = 0
     local client = new(function() sent = sent + 1 return GOOD end)

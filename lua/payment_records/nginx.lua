@@ -43,9 +43,10 @@ local GRACE = 0.05
 -- end it: a callback may call ngx.exit.
 local drivers = setmetatable({}, { __mode = "k" })
 
---- Whether this is nginx. (With a LuaJIT that is not OpenResty's each request has globals of its own, which inherit.)
+--- Whether this is nginx. (With a LuaJIT that is not OpenResty's each request has globals of its own, which inherit.
+--- Hosts such as Luanti take the table of modules away.)
 function nginx.is_here()
-  local ngx = package.loaded.ngx or rawget(_G, "ngx")
+  local ngx = package and package.loaded and package.loaded.ngx or rawget(_G, "ngx")
   return ngx ~= nil and ngx.sleep ~= nil and ngx.get_phase ~= nil
 end
 
