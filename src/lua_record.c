@@ -103,15 +103,16 @@ static bool decode(lua_State *L, int store, const struct answer *answer) {
   return status == 0;
 }
 
-/* Pushes the decoded body, or nil when it is not a JSON object or array. What seems to be none is
- * decoded again: a finalizer may have raised, which before Lua 5.4 comes out wherever something is
- * allocated. */
+/* Pushes the decoded body, or nil when it is not a JSON object or array. What seems to be no JSON
+ * is decoded again: a finalizer may have raised, which before Lua 5.4 comes out wherever something
+ * is allocated. */
 static void push_decoded(lua_State *L, int store, const struct answer *answer) {
   check_memory(L, answer->body_length * DECODED_SIZE + 1);
   /* lua-cjson takes a zero byte for the end of the text. */
-  bool whole = !memchr(answer->body, 0, answer->body_length);
-  for (int i = 0; whole && i < MOST_DECODINGS; i++) {
-    if (decode(L, store, answer) && lua_istable(L, -1))
+  bool whole = !memchr(answer->body, 0, answer->body_length), decoded = false;
+  for (int i = 0; whole && !decoded && i < MOST_DECODINGS; i++) {
+    decoded = decode(L, store, answer);
+    if (decoded && lua_istable(L, -1))
       return;
     lua_pop(L, 1);
   }

@@ -49,6 +49,7 @@ local function new(options)
   return setmetatable({
     core = result,
     steps = 0, -- of the engine, by coroutines that wait
+    host_steps = false, -- the program has called step
     key_function = type(given) == "function" and given or nil,
     sleep = settings.sleep,
     transport = settings.transport,
@@ -104,7 +105,7 @@ local function text_of(raised)
   return shown and text or "a " .. type(raised) .. " that cannot be shown"
 end
 
-local MOST_FAILURES = 100
+local MOST_FAILURES = 100 -- as many as the C core allows for a blocking call
 
 -- Calls a function of the core that raises when memory is short for a moment, or when a finalizer does, which before
 -- Lua 5.4 comes out wherever something is allocated. Nothing is lost as long as it is called again.

@@ -87,10 +87,10 @@ local function drive(_, client)
   if drivers[core] == driver then drivers[core] = nil end
 end
 
--- In some phases there are no timers.
+-- In some phases there are no timers: the next one has to ask.
 local function start_driver(client)
   drivers[client.core] = { asked = ngx.now(), stepped = -math.huge }
-  pcall(ngx.timer.at, 0, drive, client)
+  if not pcall(ngx.timer.at, 0, drive, client) then drivers[client.core] = nil end
 end
 
 --- Sees to it that the client has a driver. Returns how long to wait for it to do something; nil when nginx does not

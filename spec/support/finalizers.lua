@@ -177,22 +177,27 @@ local function make_calls(use)
   client:close()
 end
 
--- Finalizers that raise, which before 5.4 comes out of whatever allocates, while reports are made. What is wrong are
--- reports that were sent, but whose caller learned nothing of them.
+-- Finalizers that raise, which before 5.4 comes out of whatever allocates, while reports are made. Prints, in place of
+-- what is wrong, of how many reports the caller learned what became of them; "carried": how many were sent besides.
 local function raise_within_calls()
   if jit then jit.off() end -- it does not bear a finalizer that raises
   local raising, sent, known = false, 0, 0
   local options = { api_key = samples.KEY, api_base = url, max_retries = 0 }
-  options.on_attempt = function(event) sent = sent + event.attempt end
   if arg[2] == "sleeping" then options.sleep = function() end end
   if arg[2] == "carried" then
     options.transport = function()
+      sent = sent + 1
       return { status = 200, headers = { ["Request-Id"] = "req_1" }, body = '{"id":"pr_1","object":"payment_record"}' }
     end
   end
   local client = payment_records.new(options)
   collectgarbage("setpause", 100)
   collectgarbage("setstepmul", 200)
+  -- Counts at once: when what it has called has returned, 5.1's pcall collects, and fails of a finalizer, too.
+  local function report(params)
+    local record, err = client:report_payment(params)
+    if record or err then known = known + 1 end
+  end
   local function raise()
     if not raising then return end
     ran, raising = ran + 1, false
@@ -204,11 +209,10 @@ local function raise_within_calls()
     local params = payment(i)
     local _ = ("x"):rep(i * 97 % 10007) -- else the collector may always come round between two calls
     raising = true
-    local _, record, err = pcall(client.report_payment, client, params)
+    pcall(report, params)
     raising = false
-    if type(record) == "table" or err then known = known + 1 end
   end
-  wrong = sent - known
+  wrong = arg[2] == "carried" and sent - known or known
 end
 
 local programs = {
