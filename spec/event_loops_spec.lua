@@ -1,5 +1,6 @@
 --- The client as a pollable object: driven by event loops that wait on its descriptor, and never look without cause.
 
+local files = require "spec.support.files"
 local payments = require "spec.support.payments"
 local servers = require "spec.support.servers"
 
@@ -196,6 +197,33 @@ describe("the descriptor of a client", function()
     assert.is_true(is_readable(client))
     client:step()
     assert.is_false(is_readable(client))
+  end)
+
+  -- How many descriptors it waits for, as Linux tells; one of them is its own.
+  local function watched(client)
+    local _, count = files.read(("/proc/self/fdinfo/%d"):format(client:pollfd())):gsub("tfd:", "")
+    return count
+  end
+
+  it("goes on waiting for a connection between calls, until the server closes it", function()
+    local late = { delay = 0.05 } -- or it is there at once, and nothing is waited for
+    local client = payments.client(servers.start { steps = { late, late, { delay = 0.05, after = "close" }, late } })
+    assert.equal(1, watched(client))
+    for _ = 1, 2 do
+      assert(client:report_payment(PAYMENT))
+      client:step()
+      assert.equal(2, watched(client))
+      assert.is_false(is_readable(client))
+    end
+    assert(client:report_payment(PAYMENT))
+    for _ = 1, 100 do -- 5 seconds
+      client:step(0.05)
+      if watched(client) == 1 then break end
+    end
+    assert.equal(1, watched(client))
+    assert.is_false(is_readable(client))
+    assert(client:report_payment(PAYMENT))
+    assert.equal(2, watched(client))
   end)
 
   it("is a number, to be waited on for reading", function()

@@ -82,14 +82,23 @@ static int on_send(void *user, char *remote, char *local, int remote_port, int l
 }
 
 /* A program that the host starts must not inherit the connection. */
-static curl_socket_t on_open_socket(void *user, curlsocktype purpose,
+static curl_socket_t on_open_socket(void *poller, curlsocktype purpose,
                                     struct curl_sockaddr *address) {
-  (void)user, (void)purpose;
+  (void)purpose;
   int descriptor = socket(address->family, address->socktype, address->protocol);
   if (descriptor < 0)
     return CURL_SOCKET_BAD;
   (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-  return descriptor;
+  if (poller_adopt(poller, descriptor))
+    return descriptor;
+  close(descriptor);
+  return CURL_SOCKET_BAD;
+}
+
+/* Of a connection, which may outlive the handle that opened it, but not the poller. */
+static int on_close_socket(void *poller, curl_socket_t descriptor) {
+  poller_release(poller, descriptor);
+  return close(descriptor);
 }
 
 static bool set_callbacks(CURL *easy, struct exchange *exchange) {
@@ -101,6 +110,9 @@ static bool set_callbacks(CURL *easy, struct exchange *exchange) {
   failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
   failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
   failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+  failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange->poller);
+  failed |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+  failed |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, exchange->poller);
   failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->detail);
   failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
   return failed == 0;
@@ -166,10 +178,12 @@ static CURL *new_easy(struct exchange *exchange, const struct transport_options 
   return NULL;
 }
 
-struct exchange *exchange_new(bool *connected) {
+struct exchange *exchange_new(bool *connected, struct poller *poller) {
   struct exchange *exchange = calloc(1, sizeof *exchange);
-  if (exchange)
-    exchange->connected = connected;
+  if (!exchange)
+    return NULL;
+  exchange->connected = connected;
+  exchange->poller = poller;
   return exchange;
 }
 

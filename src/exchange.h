@@ -4,6 +4,7 @@
 #ifndef PR_EXCHANGE_H
 #define PR_EXCHANGE_H
 
+#include "poller.h"
 #include "ring.h"
 #include "transport.h"
 
@@ -25,8 +26,9 @@ struct exchange {
   struct headers headers;
   struct buffer body, message;
   size_t max_response_bytes;
-  unsigned sends;  /* times that libcurl had a connection and began to send */
-  bool *connected; /* of the transport: set when a connection was made */
+  unsigned sends;        /* times that libcurl had a connection and began to send */
+  bool *connected;       /* of the transport: set when a connection was made */
+  struct poller *poller; /* of the transport: adopts the connections */
   bool in_flight, too_large, too_old;
   bool without_status;  /* the answer's first line has none */
   bool plain_proxy;     /* of http://, which wants another request target */
@@ -36,9 +38,9 @@ struct exchange {
   char detail[CURL_ERROR_SIZE];
 };
 
-/* Without a handle. Whenever it sends a request on a new connection it says so in *connected. NULL
- * when memory is short. */
-struct exchange *exchange_new(bool *connected);
+/* Without a handle. Whenever it sends a request on a new connection it says so in *connected. The
+ * poller adopts its connections. NULL when memory is short. */
+struct exchange *exchange_new(bool *connected, struct poller *poller);
 void exchange_free(struct exchange *exchange);
 
 /* Gives it a handle, if it has none, with the options set that are the same for every request. It

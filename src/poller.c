@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -16,28 +17,114 @@ bool poller_open(struct poller *poller) {
   return poller->descriptor >= 0;
 }
 
-bool poller_watch(const struct poller *poller, int socket, bool known, bool readable,
-                  bool writable) {
-  struct epoll_event event = {.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U)};
+enum { FURTHER_SOCKETS = 64 }; /* that the table has room for when it grows */
+
+struct poller_socket {
+  bool adopted;
+  bool wanted;          /* somebody wants to know what happens on it */
+  unsigned char events; /* that the system looks for; 0: it does not know the socket */
+};
+
+static bool make_room(struct poller *poller, int socket) {
+  if (socket < poller->capacity)
+    return true;
+  int capacity = socket + FURTHER_SOCKETS;
+  struct poller_socket *sockets = realloc(poller->sockets, (size_t)capacity * sizeof *sockets);
+  if (!sockets)
+    return false;
+  for (int i = poller->capacity; i < capacity; i++)
+    sockets[i] = (struct poller_socket){.adopted = false};
+  poller->sockets = sockets;
+  poller->capacity = capacity;
+  return true;
+}
+
+bool poller_adopt(struct poller *poller, int socket) {
+  if (!make_room(poller, socket))
+    return false;
+  poller->sockets[socket] = (struct poller_socket){.adopted = true};
+  return true;
+}
+
+static struct poller_socket *find_adopted(const struct poller *poller, int socket) {
+  bool adopted = socket < poller->capacity && poller->sockets[socket].adopted;
+  return adopted ? &poller->sockets[socket] : NULL;
+}
+
+static bool control(const struct poller *poller, int operation, int socket, unsigned events) {
+  struct epoll_event event = {.events = events};
   event.data.fd = socket;
-  if (!readable && !writable) {
-    epoll_ctl(poller->descriptor, EPOLL_CTL_DEL, socket,
-              &event); /* fails when it was closed: as well */
+  return epoll_ctl(poller->descriptor, operation, socket, &event) == 0;
+}
+
+/* A number that was closed and given out again is not what we took it for. */
+static bool look_for(const struct poller *poller, int socket, bool known, unsigned events) {
+  if (control(poller, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, events))
     return true;
-  }
-  if (epoll_ctl(poller->descriptor, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event) == 0)
+  return (errno == ENOENT || errno == EEXIST) &&
+         control(poller, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, events);
+}
+
+/* Fails when it was closed: as well. */
+static void look_no_more(const struct poller *poller, int socket) {
+  (void)control(poller, EPOLL_CTL_DEL, socket, 0);
+}
+
+static void forget(const struct poller *poller, int socket, struct poller_socket *adopted) {
+  if (adopted->events)
+    look_no_more(poller, socket);
+  adopted->events = 0;
+}
+
+void poller_release(struct poller *poller, int socket) {
+  struct poller_socket *adopted = find_adopted(poller, socket);
+  if (!adopted)
+    return;
+  forget(poller, socket, adopted);
+  adopted->adopted = false;
+}
+
+static bool watch_adopted(const struct poller *poller, int socket, struct poller_socket *adopted,
+                          unsigned events) {
+  adopted->wanted = events != 0;
+  if (!adopted->wanted || adopted->events == events)
     return true;
-  /* A number that was closed and given out again is not what we took it for. */
-  if (errno == ENOENT || errno == EEXIST)
-    return epoll_ctl(poller->descriptor, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, &event) ==
-           0;
+  bool watched = look_for(poller, socket, adopted->events != 0, events);
+  adopted->events = watched ? (unsigned char)events : 0;
+  return watched;
+}
+
+bool poller_watch(struct poller *poller, int socket, bool readable, bool writable) {
+  unsigned events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
+  struct poller_socket *adopted = find_adopted(poller, socket);
+  if (adopted)
+    return watch_adopted(poller, socket, adopted, events);
+  if (events != 0)
+    return look_for(poller, socket, false, events);
+  look_no_more(poller, socket);
+  return true;
+}
+
+/* What is found on a socket that nobody wants to know of, mostly that the server has closed it, is
+ * not to be found again and again. */
+static bool is_wanted(const struct poller *poller, int socket) {
+  struct poller_socket *adopted = find_adopted(poller, socket);
+  if (!adopted || adopted->wanted)
+    return true;
+  forget(poller, socket, adopted);
   return false;
 }
 
 bool poller_enable_wake(struct poller *poller) {
-  if (poller->waker < 0)
-    poller->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return poller->waker >= 0 && poller_watch(poller, poller->waker, false, true, false);
+  if (poller->waker >= 0)
+    return true;
+  int waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  bool watched = waker >= 0 && poller_watch(poller, waker, true, false);
+  if (watched)
+    poller->waker = waker;
+  else if (waker >= 0)
+    close(waker);
+  return watched;
 }
 
 /* A full counter is readable as well: nothing is lost when the write fails. */
@@ -62,8 +149,7 @@ static int milliseconds(double seconds) {
   return (int)(seconds * 1000 + 0.999);
 }
 
-int poller_wait(const struct poller *poller, double seconds,
-                struct poller_event events[POLLER_EVENTS]) {
+int poller_wait(struct poller *poller, double seconds, struct poller_event events[POLLER_EVENTS]) {
   struct epoll_event found[POLLER_EVENTS];
   int count = 0;
   int ready = epoll_wait(poller->descriptor, found, POLLER_EVENTS, milliseconds(seconds));
@@ -72,6 +158,8 @@ int poller_wait(const struct poller *poller, double seconds,
       drain_waker(poller);
       continue;
     }
+    if (!is_wanted(poller, found[i].data.fd))
+      continue;
     events[count++] =
         (struct poller_event){.socket = found[i].data.fd,
                               .readable = (found[i].events & (EPOLLIN | EPOLLHUP)) != 0,
@@ -102,9 +190,17 @@ static bool set_filter(int poller, int socket, short filter, bool wanted) {
   return kevent(poller, &change, 1, NULL, 0, NULL) == 0 || !wanted;
 }
 
-bool poller_watch(const struct poller *poller, int socket, bool known, bool readable,
-                  bool writable) {
-  (void)known;
+/* kqueue is told of every change. */
+bool poller_adopt(struct poller *poller, int socket) {
+  (void)poller, (void)socket;
+  return true;
+}
+
+void poller_release(struct poller *poller, int socket) {
+  (void)poller, (void)socket;
+}
+
+bool poller_watch(struct poller *poller, int socket, bool readable, bool writable) {
   bool reading = set_filter(poller->descriptor, socket, EVFILT_READ, readable);
   bool writing = set_filter(poller->descriptor, socket, EVFILT_WRITE, writable);
   return reading && writing;
@@ -128,8 +224,7 @@ void poller_wake(const struct poller *poller) {
     (void)change_user_event(poller, 0, NOTE_TRIGGER);
 }
 
-int poller_wait(const struct poller *poller, double seconds,
-                struct poller_event events[POLLER_EVENTS]) {
+int poller_wait(struct poller *poller, double seconds, struct poller_event events[POLLER_EVENTS]) {
   struct kevent found[POLLER_EVENTS];
   int count = 0;
   struct timespec time = {.tv_sec = (time_t)seconds};
@@ -153,5 +248,6 @@ void poller_close(struct poller *poller) {
 #endif
   if (poller->descriptor >= 0)
     close(poller->descriptor);
+  free(poller->sockets);
   *poller = (struct poller){.descriptor = -1, .waker = -1};
 }

@@ -17,16 +17,23 @@ struct poller_event {
 struct poller {
   int descriptor; /* becomes readable when a watched socket has something; -1: none */
   int waker;      /* what poller_wake() makes readable; -1: not asked for yet */
+  struct poller_socket *sockets; /* by their numbers, those that were adopted; not with kqueue */
+  int capacity;                  /* of that table */
 };
 
 /* False when there is no descriptor to be had. It is closed in programs started by exec. */
 bool poller_open(struct poller *poller);
 void poller_close(struct poller *poller);
 
-/* Sets what is watched of a socket; `known`: it was watched before, in whatever way.
- * Watching neither reading nor writing forgets it. False when the system refuses. */
-bool poller_watch(const struct poller *poller, int socket, bool known, bool readable,
-                  bool writable);
+/* Sets what is watched of a socket. Watching neither reading nor writing forgets it. False when the
+ * system refuses. */
+bool poller_watch(struct poller *poller, int socket, bool readable, bool writable);
+
+/* Takes in a socket that was opened just now, and is to be released before it is closed. When it is
+ * watched no more the system goes on looking, until it finds something, so that nobody needs to
+ * tell it for each request of a connection. False when memory is short. */
+bool poller_adopt(struct poller *poller, int socket);
+void poller_release(struct poller *poller, int socket);
 
 /* Lets poller_wake() work from now on. False when there is no descriptor to be had. */
 bool poller_enable_wake(struct poller *poller);
@@ -35,9 +42,9 @@ bool poller_enable_wake(struct poller *poller);
 void poller_wake(const struct poller *poller);
 
 /* Waits at most `seconds` (negative: as long as it takes) and fills in the events that there are.
- * Returns how many: 0 after the time, when a signal came, or after poller_wake(). */
-int poller_wait(const struct poller *poller, double seconds,
-                struct poller_event events[POLLER_EVENTS]);
+ * Returns how many: 0 after the time, when a signal came, after poller_wake(), or when something
+ * was found that nobody watches any more. */
+int poller_wait(struct poller *poller, double seconds, struct poller_event events[POLLER_EVENTS]);
 
 #pragma GCC visibility pop
 

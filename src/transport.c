@@ -93,12 +93,11 @@ const char *transport_library_fault(void) {
 
 /* libcurl tells us what to watch, and when to call. */
 
-static int on_watch(CURL *easy, curl_socket_t socket, int what, void *user, void *known) {
+static int on_watch(CURL *easy, curl_socket_t socket, int what, void *user, void *of_socket) {
   struct transport *transport = user;
-  (void)easy;
-  poller_watch(&transport->poller, socket, known != NULL, (what & CURL_POLL_IN) != 0,
-               (what & CURL_POLL_OUT) != 0);
-  curl_multi_assign(transport->multi, socket, what == CURL_POLL_REMOVE ? NULL : transport);
+  (void)easy, (void)of_socket;
+  /* CURL_POLL_REMOVE has neither bit. */
+  poller_watch(&transport->poller, socket, (what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
   return 0;
 }
 
@@ -246,7 +245,7 @@ void transport_free(struct transport *transport) {
 static struct exchange *take_idle(struct transport *transport) {
   struct exchange *exchange = ring_first(&transport->idle);
   if (!exchange)
-    return exchange_new(&transport->connected);
+    return exchange_new(&transport->connected, &transport->poller);
   ring_remove(&exchange->link);
   return exchange;
 }
