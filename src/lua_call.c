@@ -13,11 +13,11 @@
 
 #include <string.h>
 
-enum { KEPT_CAPACITY = 4096 }; /* bytes of a buffer that is kept for the next call */
+enum { SPARE_CAPACITY = 4096 }; /* bytes of a buffer that is kept for the next call */
 
 /* Hands a buffer on to the next call, unless that has one or this one is large. */
 static void recycle(struct buffer *spare, struct buffer *buffer) {
-  if (!buffer->data || spare->data || buffer->capacity > KEPT_CAPACITY || buffer->failed)
+  if (!buffer->data || spare->data || buffer->capacity > SPARE_CAPACITY || buffer->failed)
     return;
   wipe(buffer->data, buffer->length);
   *spare = *buffer;
@@ -87,11 +87,11 @@ static struct call *push_new_call(lua_State *L) {
 static struct call *push_empty_call(lua_State *L, struct client *client,
                                     const struct endpoint *endpoint) {
   compat_getstore(L, 1);
-  lua_getfield(L, -1, "unseen");
+  lua_rawgeti(L, -1, KEPT_UNSEEN);
   struct call *call = lua_touserdata(L, -1);
   if (call) {
-    lua_pushboolean(L, 0); /* not nil: to put it back must not need memory */
-    lua_setfield(L, -3, "unseen");
+    lua_pushnil(L);
+    lua_rawseti(L, -3, KEPT_UNSEEN);
     memset(call, 0, sizeof *call);
     ring_init(&call->link);
   } else {
@@ -120,7 +120,7 @@ void lua_call_give_back(lua_State *L, int index) {
   clear_result(L);
   compat_getstore(L, 1);
   lua_pushvalue(L, index);
-  lua_setfield(L, -2, "unseen");
+  lua_rawseti(L, -2, KEPT_UNSEEN); /* a place that is there already: needs no memory */
   lua_pop(L, 2);
 }
 
@@ -147,14 +147,14 @@ static void keep_on_done(lua_State *L, const struct arguments *arguments, struct
   lua_pop(L, 1);
 }
 
-struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int first,
-                           bool *refused) {
+struct call *lua_call_push(lua_State *L, struct client *client, const struct endpoint *endpoint,
+                           int first, bool *refused) {
   struct arguments arguments = lua_request_arguments(L, endpoint, first);
-  struct call *call = push_empty_call(L, lua_check_open_client(L, 1), endpoint);
+  struct call *call = push_empty_call(L, client, endpoint);
   keep_on_done(L, &arguments, call);
-  lua_check_open_client(L, 1); /* a finalizer may have closed it: its options are gone then */
+  lua_check_still_open(L, client); /* or its options are gone */
   *refused = !lua_request_build(L, &arguments, call);
-  lua_check_open_client(L, 1);
+  lua_check_still_open(L, client);
   if (!*refused)
     return call;
   lua_pushnil(L);
@@ -194,6 +194,17 @@ static double wait_before_retry(const struct call *call, const struct verdict *v
 
 enum { CLIENT = 1, CALL = 2, STORE = 3, EVENT = 4 }; /* stack indexes while settling */
 
+/* Tells the response on top what a callback has raised before there was one. */
+static void set_callback_error(lua_State *L) {
+  compat_getstore(L, CALL);
+  lua_rawgeti(L, -1, STORED_CALLBACK_ERROR);
+  lua_remove(L, -2);
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else
+    lua_setfield(L, -2, "callback_error");
+}
+
 /* With the record, or the error table or nil, on top: makes the result. */
 static void make_result(lua_State *L, const struct call *call, const struct verdict *verdict) {
   if (verdict->outcome == OUTCOME_DONE) {
@@ -206,10 +217,7 @@ static void make_result(lua_State *L, const struct call *call, const struct verd
   lua_response_push(L, call, call->answer);
   if (verdict->outcome != OUTCOME_DONE)
     lua_response_set_error(L);
-  compat_getstore(L, CALL);
-  lua_rawgeti(L, -1, STORED_CALLBACK_ERROR);
-  lua_setfield(L, -3, "callback_error");
-  lua_pop(L, 1);
+  set_callback_error(L);
   store_result(L, CALL);
 }
 

@@ -10,7 +10,8 @@
 /* Pushes a new call of the client at stack index 1, whose arguments begin at `first`. When its data
  * are refused it is done, with the error as its result, and *refused is true; otherwise it is for
  * engine_enqueue(). Raises when the program is wrong. */
-struct call *lua_call_push(lua_State *L, const struct endpoint *endpoint, int first, bool *refused);
+struct call *lua_call_push(lua_State *L, struct client *client, const struct endpoint *endpoint,
+                           int first, bool *refused);
 
 /* Lua: settle(client, call), with call->answer set: takes the end of an attempt. The call is done
  * then, or waits for its next attempt. When it raises, for lack of memory, nothing has changed. */

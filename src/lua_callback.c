@@ -6,7 +6,7 @@
 void lua_callback_push_event(lua_State *L, int client, const struct call *call,
                              const char *error_type, double wait) {
   compat_getstore(L, client);
-  lua_getfield(L, -1, "on_attempt");
+  lua_rawgeti(L, -1, KEPT_ON_ATTEMPT);
   bool wanted =
       lua_isfunction(L, -1) && call->state == CALL_ON_WIRE && !call->client->in_on_attempt;
   lua_pop(L, 2);
@@ -20,7 +20,7 @@ void lua_callback_push_event(lua_State *L, int client, const struct call *call,
 static void keep_for_step(lua_State *L, int client) {
   int error = lua_gettop(L);
   compat_getstore(L, client);
-  lua_getfield(L, -1, "raised");
+  lua_rawgeti(L, -1, KEPT_RAISED);
   lua_pushvalue(L, error);
   lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
   lua_settop(L, error);
@@ -65,7 +65,7 @@ void lua_callback_on_attempt(lua_State *L, int client_index, int call_index) {
     return;
   }
   compat_getstore(L, client_index);
-  lua_getfield(L, -1, "on_attempt");
+  lua_rawgeti(L, -1, KEPT_ON_ATTEMPT);
   lua_replace(L, -2);
   lua_insert(L, -2);
   client->in_on_attempt = true;
@@ -108,7 +108,7 @@ void lua_callback_raise(lua_State *L, int client_index) {
   if (client->raised == 0)
     return;
   compat_getstore(L, client_index);
-  lua_getfield(L, -1, "raised");
+  lua_rawgeti(L, -1, KEPT_RAISED);
   int raised = lua_gettop(L), count = (int)client->raised--;
   lua_rawgeti(L, raised, 1);
   for (int i = 1; i <= count; i++) { /* the others move up, the last one becomes nil */

@@ -23,9 +23,13 @@ static struct client *check_client(lua_State *L, int index) {
 
 struct client *lua_check_open_client(lua_State *L, int index) {
   struct client *client = check_client(L, index);
+  lua_check_still_open(L, client);
+  return client;
+}
+
+void lua_check_still_open(lua_State *L, const struct client *client) {
   if (client->closed)
     lua_raise(L, "the client is closed");
-  return client;
 }
 
 /* Clients with a transport, in all states of the process, and how many of them call for the
@@ -92,7 +96,7 @@ static struct client *push_empty_client(lua_State *L) {
   ring_init(&client->started);
   ring_init(&client->untold);
   luaL_setmetatable(L, CLIENT_TYPE);
-  lua_newtable(L);
+  lua_createtable(L, KEPT_UNSEEN, 0);
   compat_setstore(L, -2);
   return client;
 }
@@ -111,24 +115,23 @@ static int push_request(lua_State *L) {
 
 /* Copies what stays a Lua value from the options at index 1 to the client's store. */
 static void fill_store(lua_State *L, int client_index) {
-  static const luaL_Reg functions[] = {{"settle", lua_call_settle},
-                                       {"request", push_request},
-                                       {"tell", lua_callback_tell},
-                                       {NULL, NULL}};
   compat_getstore(L, client_index);
   lua_record_push_decoder(L);
-  lua_setfield(L, -2, "decode");
-  luaL_setfuncs(L, functions, 0);
-  lua_newtable(L);
-  lua_setfield(L, -2, "raised");
-  lua_newtable(L);
-  lua_setfield(L, -2, "anchors");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "unseen");
+  lua_rawseti(L, -2, KEPT_DECODE);
+  lua_pushcfunction(L, lua_call_settle);
+  lua_rawseti(L, -2, KEPT_SETTLE);
+  lua_pushcfunction(L, push_request);
+  lua_rawseti(L, -2, KEPT_REQUEST);
+  lua_pushcfunction(L, lua_callback_tell);
+  lua_rawseti(L, -2, KEPT_TELL);
   push_option(L, "null");
-  lua_setfield(L, -2, "null");
+  lua_rawseti(L, -2, KEPT_NULL);
   push_option(L, "on_attempt");
-  lua_setfield(L, -2, "on_attempt");
+  lua_rawseti(L, -2, KEPT_ON_ATTEMPT);
+  lua_newtable(L);
+  lua_rawseti(L, -2, KEPT_RAISED);
+  lua_newtable(L);
+  lua_rawseti(L, -2, KEPT_ANCHORS);
   lua_pop(L, 1);
 }
 
@@ -225,12 +228,12 @@ int lua_client_new(lua_State *L) {
  * The upvalue is the place of the call in the endpoint table. */
 static int client_call(lua_State *L) {
   const struct endpoint *endpoint = &endpoints[lua_tointeger(L, lua_upvalueindex(1))];
-  const struct client *client = lua_check_open_client(L, 1);
+  struct client *client = lua_check_open_client(L, 1);
   bool refused;
   engine_check_idle(L, client);
   if (client->options.has_transport)
     return lua_raise(L, "the option transport works with require \"payment_records\" only");
-  struct call *call = lua_call_push(L, endpoint, 2, &refused);
+  struct call *call = lua_call_push(L, client, endpoint, 2, &refused);
   int index = lua_gettop(L);
   call->awaited = true;
   engine_enqueue(L, 1, call, refused);
@@ -245,10 +248,10 @@ static int client_call(lua_State *L) {
 
 /* Pushes the call named by argument 2, with its own arguments after it. */
 static struct call *push_named_call(lua_State *L, bool *refused) {
-  lua_check_open_client(L, 1);
+  struct client *client = lua_check_open_client(L, 1);
   const struct endpoint *endpoint = lua_options_check_endpoint(L, 2);
   lua_remove(L, 2);
-  return lua_call_push(L, endpoint, 2, refused);
+  return lua_call_push(L, client, endpoint, 2, refused);
 }
 
 /* Pushes a new call, taken in by the engine. */

@@ -76,9 +76,20 @@ struct call {
   struct headers transport_headers;    /* that the user's transport returned */
 };
 
-/* Its store (the userdata's table): "decode" (lua-cjson's), "settle", "request", "tell", "null",
- * "on_attempt", "unseen" (a call that was given back, or false), "raised" (errors of callbacks, for
- * step), and "anchors" (the calls that are not done, or whose on_done is due). */
+/* Places in the store of a client (the userdata's table). Our own functions are there because on
+ * some Luas to push one allocates. */
+enum {
+  KEPT_DECODE = 1, /* lua-cjson's */
+  KEPT_SETTLE,
+  KEPT_REQUEST,
+  KEPT_TELL,
+  KEPT_NULL,
+  KEPT_ON_ATTEMPT,
+  KEPT_RAISED,  /* errors of callbacks, for step */
+  KEPT_ANCHORS, /* the calls that are not done, or whose on_done is due */
+  KEPT_UNSEEN   /* a call that was given back, or nil */
+};
+
 struct client {
   struct options options;
   struct buffer user_agent;
@@ -104,6 +115,9 @@ struct client {
 
 /* The client at `index`. Raises when it is something else, or closed. */
 struct client *lua_check_open_client(lua_State *L, int index);
+
+/* Raises when it was closed since, by a finalizer: one may run whenever something allocates. */
+void lua_check_still_open(lua_State *L, const struct client *client);
 
 /* Frees what a client holds and wipes its key; its calls are left without one. Safe to run twice.
  */

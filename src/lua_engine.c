@@ -38,7 +38,7 @@ static struct call *call_of(struct timer *timer) {
  * integer keys where there are others. */
 static void push_anchors(lua_State *L, int client) {
   compat_getstore(L, client);
-  lua_getfield(L, -1, "anchors");
+  lua_rawgeti(L, -1, KEPT_ANCHORS);
   lua_remove(L, -2);
 }
 
@@ -173,15 +173,14 @@ static void drop(lua_State *L, int client_index, struct call *call) {
   drop_anchor(L, client_index, call);
 }
 
-/* Calls a function of the client's store with the client and the call, for so many results.
- * Protected, so that `busy` is taken back whatever happens. The function is kept there because on
- * some Luas to push it allocates. */
-static bool run_busy(lua_State *L, int client_index, const struct call *call, const char *function,
+/* Calls the function at a place of the client's store with the client and the call, for so many
+ * results. Protected, so that `busy` is taken back whatever happens. */
+static bool run_busy(lua_State *L, int client_index, const struct call *call, int place,
                      int results) {
   struct client *client = client_at(L, client_index);
   luaL_checkstack(L, 8, NULL);
   compat_getstore(L, client_index);
-  lua_getfield(L, -1, function);
+  lua_rawgeti(L, -1, place);
   lua_replace(L, -2);
   lua_pushvalue(L, client_index);
   engine_push_call(L, client_index, call);
@@ -199,7 +198,7 @@ static bool tell(lua_State *L, int client_index) {
   const struct ring_link *last = client->untold.previous;
   for (struct call *call; (call = ring_first(&client->untold)) != NULL;) {
     const struct ring_link *link = &call->link;
-    bool succeeded = run_busy(L, client_index, call, "tell", 0);
+    bool succeeded = run_busy(L, client_index, call, KEPT_TELL, 0);
     if (!succeeded && !call->told)
       return false;
     ring_remove(&call->link);
@@ -223,7 +222,7 @@ static bool catch_up(lua_State *L, int client_index) {
 bool engine_settle(lua_State *L, int client_index, struct call *call, const struct answer *answer) {
   call->answer = answer;
   call->settling = true;
-  bool settled = run_busy(L, client_index, call, "settle", 0);
+  bool settled = run_busy(L, client_index, call, KEPT_SETTLE, 0);
   call->settling = false;
   call->answer = NULL;
   return settled && catch_up(L, client_index);
@@ -231,7 +230,7 @@ bool engine_settle(lua_State *L, int client_index, struct call *call, const stru
 
 bool engine_push_request(lua_State *L, int client_index, struct call *call) {
   call->settling = true;
-  bool made = run_busy(L, client_index, call, "request", 1);
+  bool made = run_busy(L, client_index, call, KEPT_REQUEST, 1);
   call->settling = false;
   return made;
 }

@@ -95,7 +95,7 @@ static void check_memory(lua_State *L, size_t size) {
 /* Pushes what lua-cjson makes of the body, or its error. When memory is short it raises, which says
  * nothing about the answer: the next step reads it again. */
 static bool decode(lua_State *L, int store, const struct answer *answer) {
-  lua_getfield(L, store, "decode");
+  lua_rawgeti(L, store, KEPT_DECODE);
   lua_pushlstring(L, answer->body, answer->body_length);
   int status = lua_pcall(L, 1, 1, 0);
   if (status == LUA_ERRMEM)
@@ -124,7 +124,7 @@ static void push_decoded(lua_State *L, int store, const struct answer *answer) {
 static void tidy(lua_State *L, int store) {
   if (!lua_istable(L, -1))
     return;
-  lua_getfield(L, store, "null");
+  lua_rawgeti(L, store, KEPT_NULL);
   lua_insert(L, -2);
   tidy_table(L, lua_gettop(L) - 1);
   lua_remove(L, -2);

@@ -205,7 +205,7 @@ bool lua_request_build(lua_State *L, const struct arguments *arguments, struct c
   struct walk walk = {.L = L, .form = &call->form, .message = &call->message};
   call->form.path = walk.path;
   compat_getstore(L, arguments->client);
-  lua_getfield(L, -1, "null");
+  lua_rawgeti(L, -1, KEPT_NULL);
   /* `null = false` is for records; in a request false is false. */
   walk.null = lua_isnil(L, -1) || lua_isboolean(L, -1) ? 0 : lua_gettop(L);
   bool right = write_request(&walk, arguments, call);

@@ -78,7 +78,7 @@ end
 local function anchored(client)
   local store = debug.getuservalue and debug.getuservalue(client.core, 1) or debug.getfenv(client.core)
   local count = 0
-  for _, value in pairs(store.anchors) do
+  for _, value in pairs(store[8]) do -- KEPT_ANCHORS of src/lua_client.h
     if type(value) == "userdata" then count = count + 1 end
   end
   return count
