@@ -109,6 +109,7 @@ struct client {
   bool has_begun;       /* the step has: to do something that takes time */
   bool wire_first;      /* the step before had no time left to look at the wire */
   bool out_of_time;     /* the step before used all that it was given */
+  bool short_of_memory; /* so that the last answer could not be decoded */
   bool closed;          /* for the user; what it holds is released when it is not busy */
   bool released;
 };

@@ -79,7 +79,8 @@ static void tidy_table(lua_State *L, int null) {
 }
 
 /* Raises unless there is memory for so much. lua-cjson loses its buffer when memory runs out while
- * it decodes, and as long as it is short each step would try again. */
+ * it decodes, and as long as it is short each step would try again: so it is asked for before, once
+ * that has happened. */
 static void check_memory(lua_State *L, size_t size) {
   void *user;
   lua_Alloc allocate = lua_getallocf(L, &user);
@@ -94,10 +95,12 @@ static void check_memory(lua_State *L, size_t size) {
 
 /* Pushes what lua-cjson makes of the body, or its error. When memory is short it raises, which says
  * nothing about the answer: the next step reads it again. */
-static bool decode(lua_State *L, int store, const struct answer *answer) {
+static bool decode(lua_State *L, int store, const struct call *call) {
+  const struct answer *answer = call->answer;
   lua_rawgeti(L, store, KEPT_DECODE);
   lua_pushlstring(L, answer->body, answer->body_length);
   int status = lua_pcall(L, 1, 1, 0);
+  call->client->short_of_memory = status == LUA_ERRMEM;
   if (status == LUA_ERRMEM)
     lua_error(L);
   return status == 0;
@@ -106,12 +109,14 @@ static bool decode(lua_State *L, int store, const struct answer *answer) {
 /* Pushes the decoded body, or nil when it is not a JSON object or array. What seems to be no JSON
  * is decoded again: a finalizer may have raised, which before Lua 5.4 comes out wherever something
  * is allocated. */
-static void push_decoded(lua_State *L, int store, const struct answer *answer) {
-  check_memory(L, answer->body_length * DECODED_SIZE + 1);
+static void push_decoded(lua_State *L, int store, const struct call *call) {
+  const struct answer *answer = call->answer;
+  if (call->client->short_of_memory)
+    check_memory(L, answer->body_length * DECODED_SIZE + 1);
   /* lua-cjson takes a zero byte for the end of the text. */
   bool whole = !memchr(answer->body, 0, answer->body_length), decoded = false;
   for (int i = 0; whole && !decoded && i < MOST_DECODINGS; i++) {
-    decoded = decode(L, store, answer);
+    decoded = decode(L, store, call);
     if (decoded && lua_istable(L, -1))
       return;
     lua_pop(L, 1);
@@ -252,7 +257,7 @@ __attribute__((noinline)) void lua_record_read(lua_State *L, int store, const st
     lua_pushnil(L);
     return;
   }
-  push_decoded(L, store, answer);
+  push_decoded(L, store, call);
   if (answer->status < 200 || answer->status > 299) {
     read_error(L, answer, end);
   } else {
