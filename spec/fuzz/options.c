@@ -339,7 +339,8 @@ static int make_call(lua_State *L) {
   lua_newtable(L);
   for (int i = 0; i < HEADERS; i++)
     set_text(L, header_options[i], unit->call[i]);
-  struct call *call = lua_call_push(L, unit->endpoint, 2, &refused);
+  struct client *client = lua_check_open_client(L, 1);
+  struct call *call = lua_call_push(L, client, unit->endpoint, 2, &refused);
   bool plain = unit->base.data && unit->base.data[4] == ':';
   bool right = are_values(unit->call) && (!plain || !is_live(key)) && !is_misplaced(unit, key) &&
                (!has_id || (!unit->number_id && is_id(unit->id)));

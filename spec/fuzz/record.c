@@ -4,6 +4,7 @@
 #include "fuzz.h"
 #include "json.h"
 
+#include "../../src/lua_client.h"
 #include "../../src/lua_error.h"
 #include "../../src/lua_record.h"
 #include "../../src/lua_redact.h"
@@ -26,7 +27,7 @@ enum { UNIT = 1, STORE = 2, RESULT = 3, EXPECTED = 4 }; /* stack indexes */
 static void prepare(lua_State *L) {
   lua_newtable(L);
   lua_record_push_decoder(L);
-  lua_setfield(L, -2, "decode");
+  lua_rawseti(L, -2, KEPT_DECODE);
   lua_setfield(L, LUA_REGISTRYINDEX, "fuzz.store");
   fuzz_load(L, "oracle");
   lua_getfield(L, -1, "error");
@@ -162,7 +163,9 @@ static int read_answer(lua_State *L) {
   const struct answer *answer = &unit->answer;
   const struct endpoint *endpoint = unit->endpoint;
   static char id[] = ID;
-  struct call call = {.endpoint = endpoint,
+  struct client client = {.released = false};
+  struct call call = {.client = &client,
+                      .endpoint = endpoint,
                       .answer = answer,
                       .url = {.data = id, .length = strlen(ID)},
                       .id_length = endpoint_id_place(endpoint) ? strlen(ID) : 0,
