@@ -388,6 +388,18 @@ describe("the response", function()
     assert.same({ ["content-length"] = tostring(#body) }, response.headers)
   end)
 
+  -- libcurl before 8.1.1 would add it to a line of the answer before, which it has freed.
+  it("does not begin with a line that goes on with another, or that line is left out", function()
+    local client = payments.client(servers.start { steps = { { body = body, headers = { ["X-Last"] = "line" } },
+      { raw = "HTTP/1.1 200 OK\r\n X-Folded: line\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body } } },
+      { max_retries = 0 })
+    assert.truthy(client:report_payment(payments.PAYMENT))
+    local record, err, response = client:report_payment(payments.PAYMENT)
+    if record then return assert.same({ ["content-length"] = tostring(#body) }, response.headers) end
+    assert.same({ "connection_error", "unknown" }, { err.type, err.outcome })
+    assert.truthy(err.message:find("begins with a line that goes on with another", 1, true), err.message)
+  end)
+
   it("comes with errors, too", function()
     local _, err, response = answered { status = 400, body = '{"error":{"message":"x"}}',
       headers = { ["Request-Id"] = "req_1" } }

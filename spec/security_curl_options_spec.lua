@@ -33,6 +33,7 @@ local DIFFERS = {
   URL = true, TIMEOUT_MS = true, CONNECTTIMEOUT_MS = true,
   POST = { ["1"] = true }, HTTPGET = { ["1"] = true }, POSTFIELDSIZE_LARGE = true, POSTFIELDS = true,
   FRESH_CONNECT = { ["0"] = true, ["1"] = true }, FORBID_REUSE = { ["0"] = true, ["1"] = true }, REQUEST_TARGET = true,
+  HEADER = { ["1"] = true }, -- of libcurl before 8.1.1
   QUICK_EXIT = { ["1"] = true }, -- of libcurl 7.87 and later
 }
 

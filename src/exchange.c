@@ -14,14 +14,28 @@
 enum {
   MOST_SENDS = 2,    /* of one attempt */
   ONE_RECORD = 8192, /* bytes of a body that leaves, with its head, in one record of TLS */
+  FORGETTING_LIBCURL = 0x080101, /* 8.1.1: a handle forgets the lines of its last answer's head */
   EASY_QUICK_EXIT = CURLOPTTYPE_LONG + 322 /* CURLOPT_QUICK_EXIT, in curl.h since 7.87.0 */
 };
 
 /* libcurl's callbacks: they append to buffers and count, nothing else. */
 
+/* What is first in a head, after the status, cannot go on with a line before (RFC 9112, 5.2). */
+static size_t check_line(struct exchange *exchange, const char *line, size_t length) {
+  bool goes_on = exchange->begins_head && (*line == ' ' || *line == '\t');
+  exchange->begins_head = length >= 5 && memcmp(line, "HTTP/", 5) == 0;
+  if (!goes_on)
+    return length;
+  exchange->wrong = "the head of the answer begins with a line that goes on with another";
+  return CURL_WRITEFUNC_ERROR;
+}
+
+/* Lines of the head come here, too, where they have to: see set_order(). */
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
+  if (exchange->lines_twice && exchange->in_head)
+    return check_line(exchange, data, length);
   if (length > exchange->max_response_bytes - exchange->body.length) {
     exchange->too_large = true;
     return CURL_WRITEFUNC_ERROR;
@@ -44,15 +58,18 @@ static bool is_end_of_head(const struct exchange *exchange, const char *line) {
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
-  if (is_end_of_head(exchange, line))
+  if (is_end_of_head(exchange, line)) {
     curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L);
+    exchange->in_head = false;
+  }
   if (exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
       exchange->headers.count >= PR_MAX_HEADERS) {
     exchange->too_large = true;
     return CURL_WRITEFUNC_ERROR;
   }
-  exchange->without_status = !headers_receive(&exchange->headers, line, length);
-  bool failed = exchange->without_status || exchange->headers.lines.failed;
+  if (!headers_receive(&exchange->headers, line, length))
+    exchange->wrong = "the answer does not begin with a status of three digits";
+  bool failed = exchange->wrong || exchange->headers.lines.failed;
   return failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
@@ -118,6 +135,13 @@ static bool set_callbacks(CURL *easy, struct exchange *exchange) {
   return failed == 0;
 }
 
+/* Before 8.1.1 libcurl, when the first line of a head begins with a space, adds it to the last line
+ * of the handle's last answer, which it has freed (curl's #11103). With CURLOPT_HEADER each line of
+ * a head, though not a trailer, comes to on_body() before that, and to on_header() after. */
+static bool set_order(CURL *easy, bool lines_twice) {
+  return !lines_twice || curl_easy_setopt(easy, CURLOPT_HEADER, 1L) == CURLE_OK;
+}
+
 /* What is fixed for the sake of safety: see SECURITY.md. */
 static bool set_safety(CURL *easy, const struct transport_options *options) {
   unsigned failed = 0;
@@ -171,8 +195,9 @@ static bool set_connection(CURL *easy, const struct transport_options *options) 
 
 static CURL *new_easy(struct exchange *exchange, const struct transport_options *options) {
   CURL *easy = curl_easy_init();
-  if (easy && set_callbacks(easy, exchange) && set_safety(easy, options) &&
-      set_trust(easy, options, exchange->directory_alone) && set_connection(easy, options))
+  if (easy && set_callbacks(easy, exchange) && set_order(easy, exchange->lines_twice) &&
+      set_safety(easy, options) && set_trust(easy, options, exchange->directory_alone) &&
+      set_connection(easy, options))
     return easy;
   curl_easy_cleanup(easy);
   return NULL;
@@ -191,6 +216,7 @@ bool exchange_open(struct exchange *exchange, const struct transport_options *op
                    bool directory_alone) {
   if (exchange->easy)
     return true;
+  exchange->lines_twice = curl_version_info(CURLVERSION_NOW)->version_num < FORGETTING_LIBCURL;
   exchange->plain_proxy = options->plain && options->proxy;
   exchange->directory_alone = directory_alone;
   exchange->easy = new_easy(exchange, options);
@@ -255,7 +281,9 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   CURL *easy = exchange->easy;
   exchange->owner = owner;
   exchange->sends = 0;
-  exchange->too_large = exchange->too_old = exchange->without_status = false;
+  exchange->too_large = exchange->too_old = exchange->begins_head = false;
+  exchange->in_head = true;
+  exchange->wrong = NULL;
   exchange->code = CURLE_OK;
   exchange->detail[0] = '\0';
   exchange->max_response_bytes = request->max_response_bytes;
@@ -328,8 +356,8 @@ static void describe_fault(struct exchange *exchange, const struct answer *answe
   buffer_clear(text);
   if (answer->fault == FAULT_CANCELED)
     buffer_append_text(text, "the process was forked while the call was in flight");
-  else if (exchange->without_status)
-    buffer_append_text(text, "the answer does not begin with a status of three digits");
+  else if (exchange->wrong)
+    buffer_append_text(text, exchange->wrong);
   else if (exchange->too_old)
     buffer_append_text(text, "too much time has passed to send it again: look for the payment");
   else if (exchange->code == CURLE_ABORTED_BY_CALLBACK)

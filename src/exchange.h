@@ -30,7 +30,10 @@ struct exchange {
   bool *connected;       /* of the transport: set when a connection was made */
   struct poller *poller; /* of the transport: adopts the connections */
   bool in_flight, too_large, too_old;
-  bool without_status;  /* the answer's first line has none */
+  bool lines_twice;     /* those of a head come to both callbacks: see set_order() */
+  bool in_head;         /* of the answer, or before it */
+  bool begins_head;     /* the line before was a status */
+  const char *wrong;    /* with the answer's head; NULL: nothing */
   bool plain_proxy;     /* of http://, which wants another request target */
   bool directory_alone; /* what it trusts: see exchange_open() */
   bool abandoned;       /* the process was forked: the handle is the parent's */

@@ -15,13 +15,11 @@
 #include <unistd.h>
 
 enum {
-  NO_HANDLES_PAUSE = 10,         /* milliseconds until they are tried for again */
-  KEPT_BUFFER = 65536,           /* bytes; an answer's buffer larger than this is not kept */
-  OWN_TEXTS = 3,                 /* ca_file, proxy, unix_socket */
-  OLDEST_LIBCURL = 0x075500,     /* 7.85.0: CURLOPT_PROTOCOLS_STR */
-  FORGETTING_LIBCURL = 0x080101, /* 8.1.1: a handle forgets the header lines of its last transfer;
-                                  * used again, older ones read freed memory (curl's #11103) */
-  SHARING_LIBCURL = 0x080500,    /* 8.5.0: it shares connections as it should */
+  NO_HANDLES_PAUSE = 10,      /* milliseconds until they are tried for again */
+  KEPT_BUFFER = 65536,        /* bytes; an answer's buffer larger than this is not kept */
+  OWN_TEXTS = 3,              /* ca_file, proxy, unix_socket */
+  OLDEST_LIBCURL = 0x075500,  /* 7.85.0: CURLOPT_PROTOCOLS_STR */
+  SHARING_LIBCURL = 0x080500, /* 8.5.0: it shares connections as it should */
   MULTI_QUICK_EXIT = CURLOPTTYPE_LONG + 21 /* CURLMOPT_QUICK_EXIT, in curl.h since 8.20.0 */
 };
 
@@ -32,7 +30,6 @@ struct transport {
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
   bool raises_sigpipe;
-  bool reuses_handles;
   bool shares;                      /* connections, with HTTP/2 */
   bool connected;                   /* since the last look: see wake_waiting() */
   bool directory_alone;             /* is trusted at first, see has_directory() */
@@ -176,7 +173,6 @@ struct transport *transport_new(const struct transport_options *options) {
   transport->poller = (struct poller){.descriptor = -1, .waker = -1};
   transport->pid = getpid();
   transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
-  transport->reuses_handles = curl_version_info(CURLVERSION_NOW)->version_num >= FORGETTING_LIBCURL;
   transport->shares = can_share();
   transport->directory_alone =
       !options->ca_file && !options->plain && has_directory(curl_version_info(CURLVERSION_NOW));
@@ -451,7 +447,7 @@ void transport_release(struct transport *transport, struct exchange *exchange) {
     exchange_free(exchange);
     return;
   }
-  if (!transport->reuses_handles || exchange->code != CURLE_OK)
+  if (exchange->code != CURLE_OK)
     exchange_close(exchange);
   ring_insert(&transport->idle, &exchange->link);
 }
