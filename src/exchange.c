@@ -92,27 +92,25 @@ static int on_send(void *user, char *remote, char *local, int remote_port, int l
     return CURL_PREREQFUNC_ABORT;
   curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &opened);
   if (opened > 0)
-    *exchange->connected = true;
+    exchange->connected = *exchange->has_connected = true;
   exchange->sends++;
   curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 1L);
   return CURL_PREREQFUNC_OK;
 }
 
 /* A program that the host starts must not inherit the connection. */
-static curl_socket_t on_open_socket(void *poller, curlsocktype purpose,
+static curl_socket_t on_open_socket(void *user, curlsocktype purpose,
                                     struct curl_sockaddr *address) {
-  (void)purpose;
+  (void)user, (void)purpose;
   int descriptor = socket(address->family, address->socktype, address->protocol);
   if (descriptor < 0)
     return CURL_SOCKET_BAD;
   (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-  if (poller_adopt(poller, descriptor))
-    return descriptor;
-  close(descriptor);
-  return CURL_SOCKET_BAD;
+  return descriptor;
 }
 
-/* Of a connection, which may outlive the handle that opened it, but not the poller. */
+/* Of a connection, which may outlive the handle that opened it, but not the poller. libcurls from
+ * 7.88.0 to 8.1.2 close what never became a connection without a word. */
 static int on_close_socket(void *poller, curl_socket_t descriptor) {
   poller_release(poller, descriptor);
   return close(descriptor);
@@ -127,7 +125,6 @@ static bool set_callbacks(CURL *easy, struct exchange *exchange) {
   failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
   failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
   failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-  failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange->poller);
   failed |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
   failed |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, exchange->poller);
   failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->detail);
@@ -203,11 +200,11 @@ static CURL *new_easy(struct exchange *exchange, const struct transport_options 
   return NULL;
 }
 
-struct exchange *exchange_new(bool *connected, struct poller *poller) {
+struct exchange *exchange_new(bool *has_connected, struct poller *poller) {
   struct exchange *exchange = calloc(1, sizeof *exchange);
   if (!exchange)
     return NULL;
-  exchange->connected = connected;
+  exchange->has_connected = has_connected;
   exchange->poller = poller;
   return exchange;
 }
@@ -281,6 +278,7 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   CURL *easy = exchange->easy;
   exchange->owner = owner;
   exchange->sends = 0;
+  exchange->connected = false;
   exchange->too_large = exchange->too_old = exchange->begins_head = false;
   exchange->in_head = true;
   exchange->wrong = NULL;

@@ -27,9 +27,9 @@ struct exchange {
   struct buffer body, message;
   size_t max_response_bytes;
   unsigned sends;        /* times that libcurl had a connection and began to send */
-  bool *connected;       /* of the transport: set when a connection was made */
-  struct poller *poller; /* of the transport: adopts the connections */
-  bool in_flight, too_large, too_old;
+  bool *has_connected;   /* of the transport: set when a connection was made */
+  struct poller *poller; /* of the transport */
+  bool in_flight, connected, too_large, too_old;
   bool lines_twice;     /* those of a head come to both callbacks: see set_order() */
   bool in_head;         /* of the answer, or before it */
   bool begins_head;     /* the line before was a status */
@@ -41,9 +41,9 @@ struct exchange {
   char detail[CURL_ERROR_SIZE];
 };
 
-/* Without a handle. Whenever it sends a request on a new connection it says so in *connected. The
- * poller adopts its connections. NULL when memory is short. */
-struct exchange *exchange_new(bool *connected, struct poller *poller);
+/* Without a handle. Whenever it sends a request on a new connection it sets *has_connected. The
+ * poller is told of connections that are closed. NULL when memory is short. */
+struct exchange *exchange_new(bool *has_connected, struct poller *poller);
 void exchange_free(struct exchange *exchange);
 
 /* Gives it a handle, if it has none, with the options set that are the same for every request. It

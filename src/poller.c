@@ -20,35 +20,24 @@ bool poller_open(struct poller *poller) {
 enum { FURTHER_SOCKETS = 64 }; /* that the table has room for when it grows */
 
 struct poller_socket {
-  bool adopted;
-  bool wanted;          /* somebody wants to know what happens on it */
   unsigned char events; /* that the system looks for; 0: it does not know the socket */
+  bool wanted;          /* somebody wants to know of them */
+  bool adopted;         /* or else `events` is not to be relied upon: it may be another by now */
 };
 
-static bool make_room(struct poller *poller, int socket) {
+/* The row of a socket; NULL when memory is short. */
+static struct poller_socket *row_of(struct poller *poller, int socket) {
   if (socket < poller->capacity)
-    return true;
+    return &poller->sockets[socket];
   int capacity = socket + FURTHER_SOCKETS;
   struct poller_socket *sockets = realloc(poller->sockets, (size_t)capacity * sizeof *sockets);
   if (!sockets)
-    return false;
+    return NULL;
   for (int i = poller->capacity; i < capacity; i++)
-    sockets[i] = (struct poller_socket){.adopted = false};
+    sockets[i] = (struct poller_socket){.events = 0};
   poller->sockets = sockets;
   poller->capacity = capacity;
-  return true;
-}
-
-bool poller_adopt(struct poller *poller, int socket) {
-  if (!make_room(poller, socket))
-    return false;
-  poller->sockets[socket] = (struct poller_socket){.adopted = true};
-  return true;
-}
-
-static struct poller_socket *find_adopted(const struct poller *poller, int socket) {
-  bool adopted = socket < poller->capacity && poller->sockets[socket].adopted;
-  return adopted ? &poller->sockets[socket] : NULL;
+  return &sockets[socket];
 }
 
 static bool control(const struct poller *poller, int operation, int socket, unsigned events) {
@@ -65,53 +54,49 @@ static bool look_for(const struct poller *poller, int socket, bool known, unsign
          control(poller, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, events);
 }
 
-/* Fails when it was closed: as well. */
-static void look_no_more(const struct poller *poller, int socket) {
-  (void)control(poller, EPOLL_CTL_DEL, socket, 0);
-}
-
-static void forget(const struct poller *poller, int socket, struct poller_socket *adopted) {
-  if (adopted->events)
-    look_no_more(poller, socket);
-  adopted->events = 0;
-}
-
-void poller_release(struct poller *poller, int socket) {
-  struct poller_socket *adopted = find_adopted(poller, socket);
-  if (!adopted)
-    return;
-  forget(poller, socket, adopted);
-  adopted->adopted = false;
-}
-
-static bool watch_adopted(const struct poller *poller, int socket, struct poller_socket *adopted,
-                          unsigned events) {
-  adopted->wanted = events != 0;
-  if (!adopted->wanted || adopted->events == events)
-    return true;
-  bool watched = look_for(poller, socket, adopted->events != 0, events);
-  adopted->events = watched ? (unsigned char)events : 0;
-  return watched;
+/* To forget a socket fails when it was closed: as well. */
+static bool set_events(const struct poller *poller, int socket, struct poller_socket *row,
+                       unsigned events) {
+  bool known = row && row->events != 0, set = true;
+  if (events != 0)
+    set = look_for(poller, socket, known, events);
+  else
+    (void)control(poller, EPOLL_CTL_DEL, socket, 0);
+  if (row)
+    row->events = set ? (unsigned char)events : 0;
+  return set;
 }
 
 bool poller_watch(struct poller *poller, int socket, bool readable, bool writable) {
   unsigned events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
-  struct poller_socket *adopted = find_adopted(poller, socket);
-  if (adopted)
-    return watch_adopted(poller, socket, adopted, events);
-  if (events != 0)
-    return look_for(poller, socket, false, events);
-  look_no_more(poller, socket);
-  return true;
+  struct poller_socket *row = row_of(poller, socket);
+  if (row)
+    row->wanted = events != 0;
+  if (row && row->adopted && (events == 0 || events == row->events))
+    return true;
+  return set_events(poller, socket, row, events);
+}
+
+void poller_adopt(struct poller *poller, int socket) {
+  if (socket < poller->capacity)
+    poller->sockets[socket].adopted = true;
+}
+
+void poller_release(struct poller *poller, int socket) {
+  struct poller_socket *row = socket < poller->capacity ? &poller->sockets[socket] : NULL;
+  if (!row || !row->adopted)
+    return;
+  if (row->events != 0)
+    set_events(poller, socket, row, 0);
+  row->adopted = false;
 }
 
 /* What is found on a socket that nobody wants to know of, mostly that the server has closed it, is
  * not to be found again and again. */
 static bool is_wanted(const struct poller *poller, int socket) {
-  struct poller_socket *adopted = find_adopted(poller, socket);
-  if (!adopted || adopted->wanted)
+  if (socket >= poller->capacity || poller->sockets[socket].wanted)
     return true;
-  forget(poller, socket, adopted);
+  set_events(poller, socket, &poller->sockets[socket], 0);
   return false;
 }
 
@@ -191,9 +176,8 @@ static bool set_filter(int poller, int socket, short filter, bool wanted) {
 }
 
 /* kqueue is told of every change. */
-bool poller_adopt(struct poller *poller, int socket) {
+void poller_adopt(struct poller *poller, int socket) {
   (void)poller, (void)socket;
-  return true;
 }
 
 void poller_release(struct poller *poller, int socket) {

@@ -17,7 +17,7 @@ struct poller_event {
 struct poller {
   int descriptor; /* becomes readable when a watched socket has something; -1: none */
   int waker;      /* what poller_wake() makes readable; -1: not asked for yet */
-  struct poller_socket *sockets; /* by their numbers, those that were adopted; not with kqueue */
+  struct poller_socket *sockets; /* by their numbers; not with kqueue */
   int capacity;                  /* of that table */
 };
 
@@ -29,10 +29,10 @@ void poller_close(struct poller *poller);
  * system refuses. */
 bool poller_watch(struct poller *poller, int socket, bool readable, bool writable);
 
-/* Takes in a socket that was opened just now, and is to be released before it is closed. When it is
- * watched no more the system goes on looking, until it finds something, so that nobody needs to
- * tell it for each request of a connection. False when memory is short. */
-bool poller_adopt(struct poller *poller, int socket);
+/* From now on, when this socket is watched no more, the system goes on looking, until it finds
+ * something: it need not be told for each request of a connection. The socket must be released
+ * before it is closed. */
+void poller_adopt(struct poller *poller, int socket);
 void poller_release(struct poller *poller, int socket);
 
 /* Lets poller_wake() work from now on. False when there is no descriptor to be had. */

@@ -246,12 +246,22 @@ static struct exchange *take_idle(struct transport *transport) {
   return exchange;
 }
 
+/* A new connection that is kept will be used again. */
+static void adopt_connection(struct transport *transport, const struct exchange *exchange) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  curl_easy_getinfo(exchange->easy, CURLINFO_ACTIVESOCKET, &socket);
+  if (socket != CURL_SOCKET_BAD)
+    poller_adopt(&transport->poller, socket);
+}
+
 static void end_exchange(struct transport *transport, struct exchange *exchange, CURLcode code) {
   exchange->code = code;
   exchange->in_flight = false;
   /* The directory is not enough when the bundle, too, was asked, and it got a connection. */
   if (!exchange->directory_alone && exchange->sends > 0)
     transport->directory_alone = false;
+  if (exchange->connected)
+    adopt_connection(transport, exchange);
   curl_multi_remove_handle(transport->multi, exchange->easy);
   ring_remove(&exchange->link);
   ring_insert(&transport->finished, &exchange->link);
