@@ -191,6 +191,14 @@ describe("a call that fails", function()
     assert.are_not.equal(requests[1].header["idempotency-key"], requests[2].header["idempotency-key"])
   end)
 
+  it("is repeated by libcurl however often that has happened before", function()
+    local client = payments.client(servers.start { drop_on_reuse = true }, { max_retries = 0 })
+    for i = 1, 10 do
+      local record, err = client:report_payment(PAYMENT)
+      assert(record, i .. ": " .. tostring(err))
+    end
+  end)
+
   it("does not take a refused connection for unsent when the request had been read before", function()
     local server = servers.start { steps = { {}, { close_listener = true, fault = "close" } } }
     local client = payments.client(server)

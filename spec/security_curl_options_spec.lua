@@ -12,8 +12,8 @@ local servers = require "spec.support.servers"
 local ALWAYS = {
   -- callbacks, which append and count
   WRITEFUNCTION = "set", WRITEDATA = "set", HEADERFUNCTION = "set", HEADERDATA = "set", PREREQFUNCTION = "set",
-  PREREQDATA = "set", OPENSOCKETFUNCTION = "set", OPENSOCKETDATA = "set", CLOSESOCKETFUNCTION = "set",
-  CLOSESOCKETDATA = "set", ERRORBUFFER = "set", PRIVATE = "set",
+  PREREQDATA = "set", OPENSOCKETFUNCTION = "set", CLOSESOCKETFUNCTION = "set", CLOSESOCKETDATA = "set",
+  ERRORBUFFER = "set", PRIVATE = "set",
   -- safety
   FOLLOWLOCATION = "0", SSL_VERIFYPEER = "1", SSL_VERIFYHOST = "2", SSLVERSION = "6", NETRC = "0", NOPROXY = "",
   SSL_SESSIONID_CACHE = "0",

@@ -20,11 +20,9 @@ enum {
 
 /* libcurl's callbacks: they append to buffers and count, nothing else. */
 
-/* What is first in a head, after the status, cannot go on with a line before (RFC 9112, 5.2). */
+/* What is first in all the heads of a transfer cannot go on with a line before (RFC 9112, 5.2). */
 static size_t check_line(struct exchange *exchange, const char *line, size_t length) {
-  bool goes_on = exchange->begins_head && (*line == ' ' || *line == '\t');
-  exchange->begins_head = length >= 5 && memcmp(line, "HTTP/", 5) == 0;
-  if (!goes_on)
+  if (exchange->has_line || (*line != ' ' && *line != '\t'))
     return length;
   exchange->wrong = "the head of the answer begins with a line that goes on with another";
   return CURL_WRITEFUNC_ERROR;
@@ -44,33 +42,40 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return exchange->body.failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
-/* Of the answer's own head, not of an interim one or of a proxy's. */
-static bool is_end_of_head(const struct exchange *exchange, const char *line) {
+/* After the head of an interim answer, or of a proxy, comes another. From when a request is sent on
+ * it (see on_send()), a connection is worth keeping when the answer's whole head has come back:
+ * libcurl would keep one of HTTP/2 when the request on it timed out. */
+static void end_head(struct exchange *exchange) {
   long status = 0;
-  if (*line != '\r' && *line != '\n')
-    return false;
   curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
-  return status >= 200;
+  exchange->in_head = exchange->begins_head = status < 200;
+  if (!exchange->in_head)
+    curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L);
 }
 
-/* From when a request is sent on it (see on_send()), a connection is worth keeping when a whole
- * head has come back: libcurl would keep one of HTTP/2 when the request on it timed out. */
+/* Takes a line that is not empty. False when the answer is not to be taken. */
+static bool take_line(struct exchange *exchange, const char *line, size_t length) {
+  bool first = exchange->begins_head;
+  exchange->begins_head = false;
+  exchange->too_large = exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
+                        exchange->headers.count >= PR_MAX_HEADERS;
+  if (exchange->too_large)
+    return false;
+  if (first && !headers_begin(&exchange->headers, line, length))
+    exchange->wrong = "the answer does not begin with HTTP and a status of three digits";
+  if (!first)
+    headers_receive(&exchange->headers, line, length);
+  exchange->has_line = exchange->has_line || !first;
+  return !exchange->wrong && !exchange->headers.lines.failed;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
-  if (is_end_of_head(exchange, line)) {
-    curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L);
-    exchange->in_head = false;
-  }
-  if (exchange->headers.lines.length + length > PR_MAX_HEADERS_SIZE ||
-      exchange->headers.count >= PR_MAX_HEADERS) {
-    exchange->too_large = true;
-    return CURL_WRITEFUNC_ERROR;
-  }
-  if (!headers_receive(&exchange->headers, line, length))
-    exchange->wrong = "the answer does not begin with a status of three digits";
-  bool failed = exchange->wrong || exchange->headers.lines.failed;
-  return failed ? CURL_WRITEFUNC_ERROR : length;
+  if (*line != '\r' && *line != '\n')
+    return take_line(exchange, line, length) ? length : CURL_WRITEFUNC_ERROR;
+  end_head(exchange);
+  return length;
 }
 
 /* A connection may take as long as the machine sleeps, and so may the answer. */
@@ -279,8 +284,8 @@ bool exchange_prepare(struct exchange *exchange, const struct request *request, 
   exchange->owner = owner;
   exchange->sends = 0;
   exchange->connected = false;
-  exchange->too_large = exchange->too_old = exchange->begins_head = false;
-  exchange->in_head = true;
+  exchange->too_large = exchange->too_old = exchange->has_line = false;
+  exchange->in_head = exchange->begins_head = true;
   exchange->wrong = NULL;
   exchange->code = CURLE_OK;
   exchange->detail[0] = '\0';

@@ -31,8 +31,9 @@ struct exchange {
   struct poller *poller; /* of the transport */
   bool in_flight, connected, too_large, too_old;
   bool lines_twice;     /* those of a head come to both callbacks: see set_order() */
-  bool in_head;         /* of the answer, or before it */
-  bool begins_head;     /* the line before was a status */
+  bool in_head;         /* the answer's own has not ended */
+  bool begins_head;     /* the next line does: it is a status */
+  bool has_line;        /* some head had another line, too */
   const char *wrong;    /* with the answer's head; NULL: nothing */
   bool plain_proxy;     /* of http://, which wants another request target */
   bool directory_alone; /* what it trusts: see exchange_open() */

@@ -164,20 +164,20 @@ static bool has_status(const char *line, size_t length) {
   return digits == 3;
 }
 
-bool headers_receive(struct headers *headers, const char *line, size_t length) {
+bool headers_begin(struct headers *headers, const char *line, size_t length) {
+  headers_clear(headers);
+  return length >= 5 && memcmp(line, "HTTP/", 5) == 0 && has_status(line, length);
+}
+
+void headers_receive(struct headers *headers, const char *line, size_t length) {
   size_t start = headers->lines.length;
-  if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-    headers_clear(headers);
-    return has_status(line, length);
-  }
   trim_end(line, &length);
   if (length == 0)
-    return true;
+    return;
   headers->count++;
   buffer_append(&headers->lines, line, length);
   buffer_append(&headers->lines, "\n", 1);
   read_line(headers, start);
-  return true;
 }
 
 bool headers_next(const char *lines, size_t length, size_t *cursor, struct header *header) {

@@ -33,10 +33,13 @@ struct header {
 void headers_clear(struct headers *headers);
 void headers_free(struct headers *headers);
 
-/* Takes one line as it came. A status line ("HTTP/…") starts a new block: what an interim answer
- * (100, 103) carried is forgotten. False when its status is not of three digits (RFC 9112, 4):
- * newer libcurls read the first three of more. */
-bool headers_receive(struct headers *headers, const char *line, size_t length);
+/* Takes the first line of a head: what an interim answer (100, 103) or a proxy carried is
+ * forgotten. False unless it is "HTTP/…" with a status of three digits (RFC 9112, 4): of "http/1.1
+ * 500" libcurl makes 200, and of more digits newer ones read the first three. */
+bool headers_begin(struct headers *headers, const char *line, size_t length);
+
+/* Takes another line, or a trailer, as it came. */
+void headers_receive(struct headers *headers, const char *line, size_t length);
 
 /* Takes one header as a pair. */
 void headers_add(struct headers *headers, struct header header);

@@ -116,6 +116,9 @@ static void clear_result(lua_State *L) {
 }
 
 void lua_call_give_back(lua_State *L, int index) {
+  const struct call *call = lua_touserdata(L, index);
+  if (ring_first(&call->link)) /* for lack of memory its on_done was not called yet */
+    return;
   compat_getstore(L, index);
   clear_result(L);
   compat_getstore(L, 1);

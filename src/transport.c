@@ -447,8 +447,8 @@ static bool is_worth_keeping(const struct exchange *exchange) {
          exchange->headers.lines.capacity <= KEPT_BUFFER;
 }
 
-/* Only a handle whose transfer went well is used again: after a fault it may hold on to something.
- */
+/* Only a handle whose transfer went well is used again: after a fault it may hold on to something,
+ * and before 8.17.0 it counts how often a request of its had to be sent again, in all. */
 void transport_release(struct transport *transport, struct exchange *exchange) {
   if (exchange->in_flight)
     abort_exchange(transport, exchange);
@@ -457,7 +457,7 @@ void transport_release(struct transport *transport, struct exchange *exchange) {
     exchange_free(exchange);
     return;
   }
-  if (exchange->code != CURLE_OK)
+  if (exchange->code != CURLE_OK || exchange->sends > 1)
     exchange_close(exchange);
   ring_insert(&transport->idle, &exchange->link);
 }

@@ -135,11 +135,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   while (next < end) {
     const char *feed = memchr(next, '\n', (size_t)(end - next));
     struct text line = {next, (size_t)((feed ? feed + 1 : end) - next)};
-    headers_receive(&headers, line.data, line.length);
-    if (line.length >= 5 && memcmp(line.data, "HTTP/", 5) == 0)
+    bool first = line.length >= 5 && memcmp(line.data, "HTTP/", 5) == 0;
+    if (first) {
+      headers_begin(&headers, line.data, line.length);
       expected = (struct expected){.retry_after = -1};
-    else
+    } else {
+      headers_receive(&headers, line.data, line.length);
       expect_line(&expected, line);
+    }
     next += line.length;
   }
   check_values(&headers, &expected);

@@ -122,6 +122,7 @@ return {
     { "as another's 200", raw "ICY 200 OK\r\nContent-Length: %LENGTH%\r\n\r\n%BODY%", expect = { "unknown", "ok" } },
     { "with a NUL in a header", head "X-Odd: one\0two\r\n", expect = { "unknown", "ok" } },
     { "with a status that is no number", raw "HTTP/1.1 OK\r\nContent-Length: %LENGTH%\r\n\r\n%BODY%" },
+    { "with a status in small letters", raw "http/1.1 500 No\r\nContent-Length: %LENGTH%\r\n\r\n%BODY%" },
     { "with a status of four digits", raw "HTTP/1.1 2000 OK\r\nContent-Length: %LENGTH%\r\n\r\n%BODY%" },
     { "with an empty line in place of the status", raw "\r\n\r\n" },
     { "with nothing behind the status line", raw "HTTP/1.1 200 OK\r\n\r\n" },
