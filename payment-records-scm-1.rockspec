@@ -62,6 +62,7 @@ build = {
         "src/curl_faults.c",
         "src/endpoints.c",
         "src/exchange.c",
+        "src/forks.c",
         "src/form.c",
         "src/headers.c",
         "src/lua_call.c",

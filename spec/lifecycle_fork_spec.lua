@@ -245,6 +245,22 @@ describe("a fork", function()
     assert.equal("not_sent", select(2, call:result()).outcome)
   end)
 
+  for says, environment in pairs { ["says so"] = "", ["says otherwise"] = "MADVISE_LIES=1 " } do
+    it("is noticed where the system wipes no memory, and " .. says, function()
+      local server = servers.start()
+      local library = processes.build("old_madvise.c", "old_madvise.so", "-shared -fPIC")
+      local program = ([[
+        local payments, processes = require "spec.support.payments", require "spec.support.processes"
+        local client = payments.client { url = "%s" }
+        local function report() return assert(client:report_payment(payments.PAYMENT)).id end
+        print(report(), processes.in_child(report), report())]]):format(server.url)
+      local output = files.capture(("%sLD_PRELOAD=$LD_PRELOAD:./%s %s -e '%s' 2>&1"):format(environment, library,
+        processes.interpreter, program))
+      assert.equal("pr_1\tpr_1\tpr_1\n", output)
+      assert.same({ 2, 1 }, requests_by_connection(server))
+    end)
+  end
+
   for left = 0, 4 do
     it("into a child with " .. left .. " descriptors left: it works as soon as there are more", function()
       local server = servers.start()

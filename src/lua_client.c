@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lua_client.h"
 
+#include "forks.h"
 #include "lua_call.h"
 #include "lua_callback.h"
 #include "lua_encode.h"
@@ -15,7 +16,6 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct client *check_client(lua_State *L, int index) {
   return luaL_checkudata(L, index, CLIENT_TYPE);
@@ -90,8 +90,8 @@ static int client_close(lua_State *L) {
 static struct client *push_empty_client(lua_State *L) {
   struct client *client = compat_newuserdata(L, sizeof *client);
   memset(client, 0, sizeof *client);
-  client->pid = getpid();
-  client->forks = transport_forks();
+  client->process = forks_process();
+  client->forks = forks_made();
   ring_init(&client->ready);
   ring_init(&client->started);
   ring_init(&client->untold);

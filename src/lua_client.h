@@ -10,8 +10,6 @@
 #include "timers.h"
 #include "transport.h"
 
-#include <sys/types.h>
-
 #pragma GCC visibility push(hidden)
 
 #define CLIENT_TYPE "payment_records.client"
@@ -99,8 +97,8 @@ struct client {
   struct ring_link started;    /* calls on the wire, and those that wait for their next attempt */
   struct ring_link untold;     /* calls that are done, but whose on_done was not called yet */
   struct timers timers;        /* of all calls that are not done */
-  pid_t pid;                   /* of the process that has the calls */
-  unsigned forks;              /* of that process that were seen, by transport_forks() */
+  unsigned process;            /* which has the calls, by forks_process() */
+  unsigned forks;              /* of that process that were seen, by forks_made() */
   size_t on_wire, unfinished;
   unsigned busy; /* attempts' ends being looked at: code of the user's may run meanwhile */
   size_t raised; /* errors of callbacks that no step has raised yet */

@@ -2,12 +2,12 @@
 #include "lua_engine.h"
 
 #include "clock.h"
+#include "forks.h"
 #include "lua_call.h"
 #include "lua_raise.h"
 
 #include <math.h>
 #include <poll.h>
-#include <unistd.h>
 
 /* Seconds that libcurl is given to end an attempt by its own clock, which says better what took so
  * long; but it does not watch transfers that wait for a connection. */
@@ -80,11 +80,11 @@ static void doubt(const struct ring_link *ring, bool on_wire) {
 
 /* The child has all calls, too. It ends those on the wire without sending them. */
 void engine_notice_fork(struct client *client) {
-  const unsigned forks = transport_forks();
-  const bool is_child = client->pid != getpid();
+  const unsigned process = forks_process(), forks = forks_made();
+  const bool is_child = client->process != process;
   if (!is_child && client->forks == forks)
     return;
-  client->pid = getpid();
+  client->process = process;
   client->forks = forks;
   if (is_child && client->transport)
     transport_renew(client->transport);

@@ -3,13 +3,13 @@
 
 #include "clock.h"
 #include "exchange.h"
+#include "forks.h"
 #include "poller.h"
 #include "ring.h"
 #include "sigpipe.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@ enum {
 struct transport {
   CURLM *multi; /* NULL when it could not be had, after a fork or out of memory */
   struct poller poller;
-  pid_t pid;                                  /* of the process that may use the handles */
+  unsigned process;                           /* which may use the handles */
   double due;                                 /* when libcurl wants to be called; negative: not */
   struct ring_link in_flight, finished, idle; /* of exchanges */
   bool raises_sigpipe;
@@ -62,16 +62,6 @@ static bool has_directory(const curl_version_info_data *info) {
   return is_openssl(info) && info->version_num < RESTORING_LIBCURL && info->cainfo && info->capath;
 }
 
-static atomic_uint forks;
-
-static void count_fork(void) {
-  atomic_fetch_add(&forks, 1);
-}
-
-unsigned transport_forks(void) {
-  return atomic_load(&forks);
-}
-
 static void init_library(void) {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     library_fault = "libcurl could not be initialised";
@@ -79,7 +69,7 @@ static void init_library(void) {
     library_fault = "libcurl 7.85 or later is needed; an older one was loaded";
   else if (!(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL))
     library_fault = "libcurl was built without TLS";
-  else if (pthread_atfork(NULL, count_fork, NULL) != 0)
+  else if (!forks_watch())
     library_fault = "not enough memory";
 }
 
@@ -171,7 +161,7 @@ struct transport *transport_new(const struct transport_options *options) {
   ring_init(&transport->finished);
   ring_init(&transport->idle);
   transport->poller = (struct poller){.descriptor = -1, .waker = -1};
-  transport->pid = getpid();
+  transport->process = forks_process();
   transport->raises_sigpipe = can_raise_sigpipe(curl_version_info(CURLVERSION_NOW));
   transport->shares = can_share();
   transport->directory_alone =
@@ -198,9 +188,10 @@ static void abandon(struct transport *transport, struct ring_link *ring) {
 }
 
 void transport_renew(struct transport *transport) {
-  if (transport->pid == getpid())
+  const unsigned process = forks_process();
+  if (transport->process == process)
     return;
-  transport->pid = getpid();
+  transport->process = process;
   abandon(transport, &transport->in_flight);
   abandon(transport, &transport->idle);
   poller_close(&transport->poller);

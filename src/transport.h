@@ -36,10 +36,6 @@ struct exchange; /* one request on the wire, then its answer */
  */
 const char *transport_library_fault(void);
 
-/* How often this process was forked since the library was initialised. In the child it is the
- * parent's number. */
-unsigned transport_forks(void);
-
 /* NULL when memory or descriptors are short. */
 struct transport *transport_new(const struct transport_options *options);
 

@@ -20,8 +20,18 @@ static double microseconds(clockid_t clock) {
   return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-struct cost costs_now(void) {
-  return (struct cost){microseconds(CLOCK_MONOTONIC), microseconds(CLOCK_THREAD_CPUTIME_ID)};
+struct cost costs_before(void) {
+  struct cost now;
+  now.processor = microseconds(CLOCK_THREAD_CPUTIME_ID);
+  now.elapsed = microseconds(CLOCK_MONOTONIC);
+  return now;
+}
+
+struct cost costs_after(void) {
+  struct cost now;
+  now.elapsed = microseconds(CLOCK_MONOTONIC);
+  now.processor = microseconds(CLOCK_THREAD_CPUTIME_ID);
+  return now;
 }
 
 void costs_add(struct costs *costs, enum occasion occasion, struct cost before, struct cost after) {

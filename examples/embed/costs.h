@@ -28,8 +28,10 @@ struct costs {
 /* Room for so many steps of each kind; exits when there is no memory. */
 void costs_reserve(struct costs *costs, size_t steps);
 
-/* What has passed since some moment. */
-struct cost costs_now(void);
+/* What has passed since some moment: just before a step, and just after it. To ask what the
+ * processor has done is a system call, which does not belong to the elapsed time. */
+struct cost costs_before(void);
+struct cost costs_after(void);
 
 void costs_add(struct costs *costs, enum occasion occasion, struct cost before, struct cost after);
 

@@ -113,9 +113,9 @@ static enum occasion occasion_of(const struct game *game, lua_Integer started, l
 static lua_Integer tick(struct game *game, lua_Integer wanted) {
   lua_Integer started = call(game, "fill", wanted);
   push_function(game, "step");
-  struct cost before = costs_now();
+  struct cost before = costs_before();
   lua_call(game->L, 0, 1);
-  struct cost after = costs_now();
+  struct cost after = costs_after();
   lua_Integer unfinished = luaL_checkinteger(game->L, -1);
   lua_pop(game->L, 1);
   lua_Integer ended = call(game, "collect", 0);
