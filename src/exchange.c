@@ -13,6 +13,7 @@
 
 enum {
   MOST_SENDS = 2,    /* of one attempt */
+  NOT_TAKEN = 0,     /* of what libcurl hands over: it ends the transfer */
   ONE_RECORD = 8192, /* bytes of a body that leaves, with its head, in one record of TLS */
   FORGETTING_LIBCURL = 0x080101, /* 8.1.1: a handle forgets the lines of its last answer's head */
   EASY_QUICK_EXIT = CURLOPTTYPE_LONG + 322 /* CURLOPT_QUICK_EXIT, in curl.h since 7.87.0 */
@@ -25,7 +26,7 @@ static size_t check_line(struct exchange *exchange, const char *line, size_t len
   if (exchange->has_line || (*line != ' ' && *line != '\t'))
     return length;
   exchange->wrong = "the head of the answer begins with a line that goes on with another";
-  return CURL_WRITEFUNC_ERROR;
+  return NOT_TAKEN;
 }
 
 /* Lines of the head come here, too, where they have to: see set_order(). */
@@ -36,10 +37,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
     return check_line(exchange, data, length);
   if (length > exchange->max_response_bytes - exchange->body.length) {
     exchange->too_large = true;
-    return CURL_WRITEFUNC_ERROR;
+    return NOT_TAKEN;
   }
   buffer_append(&exchange->body, data, length);
-  return exchange->body.failed ? CURL_WRITEFUNC_ERROR : length;
+  return exchange->body.failed ? NOT_TAKEN : length;
 }
 
 /* After the head of an interim answer, or of a proxy, comes another. From when a request is sent on
@@ -73,7 +74,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
   struct exchange *exchange = user;
   size_t length = size * count;
   if (*line != '\r' && *line != '\n')
-    return take_line(exchange, line, length) ? length : CURL_WRITEFUNC_ERROR;
+    return take_line(exchange, line, length) ? length : NOT_TAKEN;
   end_head(exchange);
   return length;
 }
