@@ -407,8 +407,7 @@ static void wait_for_time(double seconds) {
 /* Timers come last: an answer may have arrived in time though the host comes late. */
 static bool use_wire(lua_State *L, int client_index, double seconds, double end) {
   struct client *client = client_at(L, client_index);
-  bool idle = client->unfinished == 0, late = has_done_enough(client, end);
-  double wait = idle || late ? 0 : sooner(seconds, engine_timeout(client));
+  double wait = client->unfinished == 0 ? 0 : sooner(seconds, engine_timeout(client));
   client->has_begun = true;
   if (client->transport)
     transport_step(client->transport, wait, end);
