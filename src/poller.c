@@ -21,7 +21,7 @@ enum { FURTHER_SOCKETS = 64 }; /* that the table has room for when it grows */
 
 struct poller_socket {
   unsigned char events; /* that the system looks for; 0: it does not know the socket */
-  bool wanted;          /* somebody wants to know of them */
+  bool ignored;         /* nobody wants to know of them */
   bool adopted;         /* or else `events` is not to be relied upon: it may be another by now */
 };
 
@@ -71,7 +71,7 @@ bool poller_watch(struct poller *poller, int socket, bool readable, bool writabl
   unsigned events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
   struct poller_socket *row = row_of(poller, socket);
   if (row)
-    row->wanted = events != 0;
+    row->ignored = events == 0;
   if (row && row->adopted && (events == 0 || events == row->events))
     return true;
   return set_events(poller, socket, row, events);
@@ -92,12 +92,12 @@ void poller_release(struct poller *poller, int socket) {
 }
 
 /* What is found on a socket that nobody wants to know of, mostly that the server has closed it, is
- * not to be found again and again. */
-static bool is_wanted(const struct poller *poller, int socket) {
-  if (socket >= poller->capacity || poller->sockets[socket].wanted)
-    return true;
+ * not to be found again and again. One that had no row for want of memory may have got it since. */
+static bool is_ignored(const struct poller *poller, int socket) {
+  if (socket >= poller->capacity || !poller->sockets[socket].ignored)
+    return false;
   set_events(poller, socket, &poller->sockets[socket], 0);
-  return false;
+  return true;
 }
 
 bool poller_enable_wake(struct poller *poller) {
@@ -143,7 +143,7 @@ int poller_wait(struct poller *poller, double seconds, struct poller_event event
       drain_waker(poller);
       continue;
     }
-    if (!is_wanted(poller, found[i].data.fd))
+    if (is_ignored(poller, found[i].data.fd))
       continue;
     events[count++] =
         (struct poller_event){.socket = found[i].data.fd,
