@@ -334,6 +334,13 @@ function Client:each_payment_attempt_record(params, options)
   return pages(function(...) return self:list_payment_attempt_records(...) end, params, options)
 end
 
+-- The driver comes first, whose timer runs later: when memory is short it may raise, and a call that start has made
+-- must not be lost to that. (The function that gives the key, which may yield, has been asked before.)
+local function start(self, name, ...)
+  if not self.transport and waits_in_nginx(self) then nginx.drive(self) end
+  return self.core:start(name, ...)
+end
+
 --- Starts a call without waiting for it. Data that are refused make a call that is done at once. `options.on_done`
 -- is called with its result: by step, cancel or close, never by start. Under nginx a timer steps (unless the client has
 -- a transport or a sleep of your own), and logs what on_done raises if the program does not step as well.
@@ -344,9 +351,7 @@ end
 ---@return payment_records.Call
 function Client:start(name, ...)
   check_self(self, "start")
-  local call = self.core:start(name, with_key(self, name, ...))
-  if not self.transport and waits_in_nginx(self) then nginx.drive(self) end
-  return call
+  return start(self, name, with_key(self, name, ...))
 end
 
 --- Moves what can move, after waiting at most `seconds` for something to happen. On the wire it begins nothing more
