@@ -156,6 +156,7 @@ with_on_done("on_done closes the client", { "200-a", "hold-b" }, function(state)
   state.client:close()
 end, { timeout = 0.5 }, actions.close_again)
 
+client_scenario("start", { "200-a" }, actions.start_all)
 client_scenario("cancel before it is sent", { "200-a", "200-b" }, function(state)
   actions.start_all(state)
   state.calls["200-a"]:cancel()
