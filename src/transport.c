@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
   NO_HANDLES_PAUSE = 10,      /* milliseconds until they are tried for again */
