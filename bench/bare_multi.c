@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * The yardstick for many calls in flight: libcurl's multi interface, driven by epoll and
  * curl_multi_socket_action, keeps so many easy handles busy; each is used again and again with a
- * ready body under another idempotency key, and the answers are dropped.
+ * ready body under another idempotency key, and the answers are dropped. Compiled with DECODES it
+ * is bare_multi_decoding, see decoder.h.
  *
  *   bare_multi URL BODY_FILE CA_FILE WARM_UP COUNT IN_FLIGHT        (CA_FILE is not read for http)
  *
  * Prints what bare prints. Between the warm-up and the calls that count, no connection is idle:
  * libcurl would close most of them. */
 #include "bare.h"
+#include "decoder.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -15,11 +17,18 @@
 
 enum { MOST_EVENTS = 64 };
 
+/* A handle is used again and again. */
+struct exchange {
+  CURL *easy;
+  struct curl_slist *headers;
+  struct answer answer;
+};
+
 struct flight {
   CURLM *multi;
   int epoll;
   long timeout; /* milliseconds until libcurl wants to be called; negative: not */
-  CURL **idle;
+  struct exchange **idle;
   long idle_count, started, ended;
   struct body body;
 };
@@ -58,21 +67,30 @@ static void open_multi(struct flight *flight) {
 }
 
 /* To wait for a connection that others share is what makes HTTP/2 pay; payment_records does it. */
-static void make_handles(struct flight *flight, const char *url, const char *ca_file, long count) {
-  flight->idle = calloc((size_t)count, sizeof *flight->idle);
+static struct exchange *new_exchange(const char *url, const char *ca_file) {
+  struct exchange *exchange = calloc(1, sizeof *exchange);
+  if (!exchange)
+    fail("memory", "not enough");
+  exchange->easy = new_handle(url, ca_file);
+  set_answer(exchange->easy, &exchange->answer);
+  curl_easy_setopt(exchange->easy, CURLOPT_PRIVATE, exchange);
+  curl_easy_setopt(exchange->easy, CURLOPT_PIPEWAIT, strncmp(url, "https:", 6) == 0 ? 1L : 0L);
+  return exchange;
+}
+
+static void make_exchanges(struct flight *flight, const char *url, const char *ca_file,
+                           long count) {
+  flight->idle = calloc((size_t)count, sizeof(struct exchange *));
   if (!flight->idle)
     fail("memory", "not enough");
-  for (long i = 0; i < count; i++) {
-    CURL *easy = new_handle(url, ca_file);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncmp(url, "https:", 6) == 0 ? 1L : 0L);
-    flight->idle[flight->idle_count++] = easy;
-  }
+  while (flight->idle_count < count)
+    flight->idle[flight->idle_count++] = new_exchange(url, ca_file);
 }
 
 static void start(struct flight *flight, long call) {
-  CURL *easy = flight->idle[--flight->idle_count];
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, set_call(easy, &flight->body, call));
-  curl_multi_add_handle(flight->multi, easy);
+  struct exchange *exchange = flight->idle[--flight->idle_count];
+  exchange->headers = set_call(exchange->easy, &flight->body, call);
+  curl_multi_add_handle(flight->multi, exchange->easy);
 }
 
 static void tell_time(struct flight *flight) {
@@ -108,13 +126,13 @@ static long collect(struct flight *flight) {
   long ended = 0;
   int left;
   for (CURLMsg *message; (message = curl_multi_info_read(flight->multi, &left)) != NULL; ended++) {
-    CURL *easy = message->easy_handle;
-    struct curl_slist *headers = NULL;
-    check_call(easy, message->data.result);
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &headers);
-    curl_multi_remove_handle(flight->multi, easy);
-    curl_slist_free_all(headers);
-    flight->idle[flight->idle_count++] = easy;
+    struct exchange *exchange = NULL;
+    check_call(message->easy_handle, message->data.result);
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+    curl_multi_remove_handle(flight->multi, exchange->easy);
+    curl_slist_free_all(exchange->headers);
+    take_answer(&exchange->answer);
+    flight->idle[flight->idle_count++] = exchange;
   }
   return ended;
 }
@@ -134,7 +152,8 @@ int main(int count, char **arguments) {
     fail("usage", "bare_multi URL BODY_FILE CA_FILE WARM_UP COUNT IN_FLIGHT");
   long warm_up = strtol(arguments[4], NULL, 10), total = warm_up + strtol(arguments[5], NULL, 10);
   open_multi(&flight);
-  make_handles(&flight, arguments[1], arguments[3], strtol(arguments[6], NULL, 10));
+  open_decoder();
+  make_exchanges(&flight, arguments[1], arguments[3], strtol(arguments[6], NULL, 10));
   read_body(arguments[2], &flight.body);
 
   post(&flight, warm_up, total);
@@ -143,9 +162,12 @@ int main(int count, char **arguments) {
   post(&flight, total, total);
   print_meter(&start_of_count, total - warm_up);
 
-  while (flight.idle_count > 0)
-    curl_easy_cleanup(flight.idle[--flight.idle_count]);
+  while (flight.idle_count > 0) {
+    curl_easy_cleanup(flight.idle[--flight.idle_count]->easy);
+    free(flight.idle[flight.idle_count]);
+  }
   free(flight.idle);
   curl_multi_cleanup(flight.multi);
+  close_decoder();
   return 0;
 }

@@ -1,13 +1,19 @@
 # How fast, beside what (bench/README.md):   make bench, bench-quick, or a part: bench-calls, bench-instructions, bench-flight,
-# bench-flight-instructions, bench-queue, bench-nginx, bench-nginx-instructions
+# bench-flight-instructions, bench-queue, bench-nginx, bench-nginx-instructions, bench-profile, bench-nginx-profile
 
 BENCH = $(BUILD)/bench
 BENCH_ENVIRONMENT = BENCH=$(BENCH) BUILD=$(BUILD) LUA=$(LUA) PEERS=$(CURDIR)/build/peers
 
 $(BENCH)/bare $(BENCH)/bare_multi $(BENCH)/connect: bench/bare.h
+$(BENCH)/bare_multi: bench/decoder.h
 $(BENCH)/%: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $(CURL_LIBS)
+
+# bare_multi, which also has lua-cjson decode the answers.
+$(BENCH)/bare_multi_decoding: bench/bare_multi.c bench/bare.h bench/decoder.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -DDECODES -o $@ $< $(CURL_LIBS) $(call pkg,--libs,$(LUA),$(LUA_PACKAGE))
 
 $(BENCH)/%.so: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -49,15 +55,22 @@ $(BENCH)/system_libcurl.so: spec/tls/system_libcurl.c $(BUILD)/flags
 bench-connect: $(CORE) $(BENCH)/connect $(BENCH)/system_libcurl.so
 	@$(BENCH_ENVIRONMENT) SERVER=closing bench/with_server bench/run_connect
 
+.PHONY: bench-profile
+bench-profile: $(CORE) $(addprefix $(BENCH)/,bare_multi bare_multi_decoding)
+	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_profile flight
+
 # nginx runs LuaJIT, whatever LUA is.
-.PHONY: bench-nginx-instructions
+.PHONY: bench-nginx-instructions bench-nginx-profile
 ifeq ($(LUA),luajit)
 bench-nginx: $(CORE) $(BENCH)/probe
 	@$(BENCH_ENVIRONMENT) SERVER=delayed DELAY=$${DELAY:-0.1} bench/with_server bench/run_nginx
 
 bench-nginx-instructions: $(CORE)
 	@$(BENCH_ENVIRONMENT) bench/with_server bench/run_nginx_instructions
+
+bench-nginx-profile: $(CORE)
+	@$(BENCH_ENVIRONMENT) SERVER=$(if $(DELAY),delayed,ready) bench/with_server bench/run_profile nginx
 else
-bench-nginx bench-nginx-instructions:
+bench-nginx bench-nginx-instructions bench-nginx-profile:
 	@$(MAKE) --no-print-directory LUA=luajit $@
 endif

@@ -17,6 +17,7 @@ write_payloads() {
 # shellcheck disable=SC2034 # for those that source this
 declare -A labels=(
   [bare]="bare libcurl, easy" [bare_multi]="bare libcurl, multi with epoll"
+  [bare_multi_decoding]="the same, and lua-cjson's decoding"
   [ours]="**payment_records**" [flight]="**payment_records**"
   [luasocket]="LuaSocket and LuaSec" [node]=stripe-node [python]=stripe-python [go]=stripe-go
   [nginx_cosockets]="nginx worker: cosockets" [nginx_payment_records]="nginx worker: **payment_records**"
@@ -28,7 +29,7 @@ set_command() { # program, url, payload, warm-up, count, in flight (for those th
   local json=("$2" "$DIRECTORY/$3.json" "$CA_FILE" "$4" "$5" "${6:-1}")
   case $1 in
   bare) command=("$BENCH/bare" "$2" "$DIRECTORY/$3.body" "$CA_FILE" "$4" "$5") ;;
-  bare_multi) command=("$BENCH/bare_multi" "$2" "$DIRECTORY/$3.body" "$CA_FILE" "$4" "$5" "$6") ;;
+  bare_multi | bare_multi_decoding) command=("$BENCH/$1" "$2" "$DIRECTORY/$3.body" "$CA_FILE" "$4" "$5" "$6") ;;
   ours) command=("$LUA" bench/calls.lua "$2" "$3" "$CA_FILE" "$4" "$5") ;;
   flight) command=("$LUA" bench/flight.lua "$2" "$3" "$CA_FILE" "$4" "$5" "$6") ;;
   luasocket) command=(lua5.4 bench/peers/luasocket/calls.lua "$2" "$3" "$CA_FILE" "$4" "$5") ;;
